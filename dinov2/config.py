@@ -1,0 +1,77 @@
+"""Parameters: frozen pydantic models that refuse what they do not know, and the reading of `params.yaml`.
+
+Each room keeps its own configuration class beside the code that it configures; `dinov2/stages/params.py` puts them
+together into the whole of `params.yaml`.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dinov2.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of every configuration class: immutable, and a misspelt key is an error rather than ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML or does not hold a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a mapping of sections, found {type(content).__name__}")
+    return content
+
+
+def parse(cls: type[ConfigT], content: dict[str, Any], origin: str) -> ConfigT:
+    """Validate `content` as `cls`.
+
+    Raises:
+        ConfigError: one line for each fault, naming `origin`, the dotted key, the value and what is allowed.
+    """
+    try:
+        return cls.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_describe(origin, cls, fault) for fault in error.errors())) from None
+
+
+def _describe(origin: str, cls: type[BaseModel], fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        allowed = ", ".join(_siblings(cls, fault["loc"]))
+        return f"{origin}: {key}: no such parameter" + (f"; allowed here: {allowed}" if allowed else "")
+    message = fault["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"{origin}: {message}"
+    if fault["type"] == "missing":
+        return f"{origin}: {key}: missing"
+    value = fault["input"]
+    shown = "" if isinstance(value, dict | BaseModel) else f" {value!r}:"
+    return f"{origin}: {key}:{shown} {message}"
+
+
+def _siblings(cls: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Names of the parameters allowed beside the last part of `location`, as far as the classes tell."""
+    current: Any = cls
+    for part in location[:-1]:
+        fields = getattr(current, "model_fields", {})
+        if part not in fields:
+            return []
+        current = fields[part].annotation
+    return sorted(getattr(current, "model_fields", {}))

@@ -1,0 +1,77 @@
+"""Where things run and live: environment variables `DINOV2_*`. None of them changes a result."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dinov2.errors import ConfigError
+
+MOST_WORKERS = 16
+
+
+class Settings(BaseSettings):
+    """Read from the environment, for example `DINOV2_STORE=s3://bucket/prefix`."""
+
+    model_config = SettingsConfigDict(env_prefix="DINOV2_", frozen=True, extra="ignore")
+
+    store: str = Field("var/store", description="fsspec URL for images, shards, embeddings and checkpoints")
+    tracking: str = Field("sqlite:///var/mlflow.db", description="MLflow tracking and registry URI")
+    artifacts: str = Field("var/mlflow-artifacts", description="where MLflow keeps artifacts when it has no server")
+    launcher: Literal["local"] = Field("local", description="where training jobs run")
+    processes: PositiveInt = Field(1, description="training processes on this machine, one a device")
+    threads: int = Field(0, ge=0, description="CPU threads for each process; 0 shares the cores out evenly")
+    workers: int = Field(-1, ge=-1, description="data-loading processes for each training process; -1 chooses")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="what tensors are computed on")
+
+    checkpoint_seconds: float = Field(300.0, ge=0, description="at most this much training is lost to a failure")
+
+    @cached_property
+    def threads_each(self) -> int:
+        """CPU threads for one process."""
+        return self.threads or max(1, len(os.sched_getaffinity(0)) // self.processes)
+
+    @cached_property
+    def workers_each(self) -> int:
+        """Data-loading processes for one training process."""
+        if self.workers >= 0:
+            return self.workers
+        return min(MOST_WORKERS, max(1, len(os.sched_getaffinity(0)) // self.processes - 1))
+
+    @cached_property
+    def torch_device(self) -> str:
+        """The kind of device tensors are computed on: `cuda` where there is one, unless told otherwise."""
+        import torch  # takes seconds, which commands without tensors need not spend
+
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("DINOV2_DEVICE: 'cuda': torch sees no CUDA device here; allowed: auto, cpu")
+        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+
+
+def load_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        ConfigError: a `DINOV2_*` variable has an impossible value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"DINOV2_{str(e['loc'][0]).upper()}: {e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def workspace() -> Path:
+    """The checkout the command works in: the current folder, which must hold `params.yaml` and `dvc.yaml`.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    root = Path.cwd()
+    for name in ("params.yaml", "dvc.yaml"):
+        if not (root / name).is_file():
+            raise ConfigError(f"{root}: no {name} here; run this in the root of a checkout")
+    return root
