@@ -1,0 +1,58 @@
+"""The projection head from tokens to prototype logits."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, normalize
+from torch.nn.init import trunc_normal_
+
+
+class Prototypes(nn.Module):
+    """A linear layer without bias whose rows have a direction `weight_v` and a trainable length `weight_g`.
+
+    Rows start at length 1, so that a logit of a unit vector is a cosine.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.weight_g = nn.Parameter(torch.ones(out_dim, 1))
+        self.weight_v = nn.Parameter(torch.empty(out_dim, in_dim))
+        trunc_normal_(self.weight_v, std=0.02)
+
+    def forward(self, x_nd: Tensor) -> Tensor:
+        """(n, in) to (n, out)."""
+        length = self.weight_v.float().norm(dim=1, keepdim=True)
+        weight = self.weight_v * (self.weight_g.float() / length).to(self.weight_v.dtype)
+        return linear(x_nd, weight)
+
+
+class DINOHead(nn.Module):
+    """MLP, L2 normalisation, prototypes (Caron et al. 2021, appendix C), without BatchNorm.
+
+    Args:
+        in_dim: width of a token.
+        out_dim: number of prototypes.
+        hidden_dim: width of the hidden layers.
+        bottleneck_dim: width before the prototypes.
+        nlayers: linear layers of the MLP, at least 1.
+    """
+
+    def __init__(
+        self, in_dim: int, out_dim: int, hidden_dim: int = 2048, bottleneck_dim: int = 256, nlayers: int = 3
+    ) -> None:
+        super().__init__()
+        widths = [in_dim, *[hidden_dim] * (nlayers - 1), bottleneck_dim]
+        layers: list[nn.Module] = []
+        for number in range(nlayers):
+            layer = nn.Linear(widths[number], widths[number + 1])
+            trunc_normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+            layers += [layer] if number == nlayers - 1 else [layer, nn.GELU()]
+        self.mlp = nn.Sequential(*layers)
+        self.last_layer = Prototypes(bottleneck_dim, out_dim)
+
+    def forward(self, x_nd: Tensor) -> Tensor:
+        """Tokens (n, D) to logits (n, prototypes)."""
+        x_nd = self.mlp(x_nd)
+        # 1e-12 is zero in fp16, and a zero vector would give NaN.
+        eps = 1e-6 if x_nd.dtype == torch.float16 else 1e-12
+        return self.last_layer(normalize(x_nd, dim=-1, eps=eps))
