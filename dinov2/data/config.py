@@ -1,0 +1,61 @@
+"""Parameters of the data room: where images come from and which of them are usable."""
+
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from dinov2.config import Config
+
+Role = Literal["pool", "curated", "evaluation"]
+
+PILLOW_LIMIT = 89_478_485
+"""Pixels from which Pillow itself suspects a decompression bomb."""
+
+HELD_OUT = 0.3
+
+
+class SourceConfig(Config):
+    """One place that images come from."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="begins the key of each of its images")
+    uri: str = Field(
+        min_length=1,
+        description="a folder, `*.tar` shards as a glob or with {000..009}, a `.parquet` list of URLs, the fsspec URL "
+        "of a folder such as s3://bucket/prefix, or sample:pool, sample:curated, sample:labelled",
+    )
+    role: Role = Field(description="pool: uncurated; curated: trusted, what to look for; evaluation: never trained on")
+    test_fraction: float | None = Field(
+        None, ge=0, lt=1, description="share of the labelled images held out for tests; by default 0.3, of a pool 0"
+    )
+
+    @property
+    def held_out(self) -> float:
+        """Share of the labelled images that becomes the test split."""
+        if self.test_fraction is not None:
+            return self.test_fraction
+        return 0.0 if self.role == "pool" else HELD_OUT
+
+
+class IngestConfig(Config):
+    """What `dinov2 ingest` takes in."""
+
+    sources: tuple[SourceConfig, ...]
+    min_side: PositiveInt = Field(32, description="images with a shorter side, in pixels, are rejected")
+    max_pixels: PositiveInt = Field(
+        64_000_000, le=PILLOW_LIMIT, description="images that declare more are rejected without decoding them"
+    )
+
+    @field_validator("sources")
+    @classmethod
+    def _distinct(cls, sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
+        names = [source.name for source in sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources are named {name!r}; each needs a name of its own")
+        return sources
+
+    @model_validator(mode="after")
+    def _has_pool(self) -> Self:
+        if not any(source.role == "pool" for source in self.sources):
+            raise ValueError("no source has role: pool; at least one must")
+        return self

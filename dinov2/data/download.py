@@ -1,0 +1,47 @@
+"""Bytes behind a URL, with deadlines, bounds and second tries."""
+
+import errno
+import http.client
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from dinov2.data.entries import MAX_BYTES, fetch, locate
+from dinov2.storage import retried
+
+TIMEOUT_S = 30.0
+TRY_LATER = frozenset((408, 425, 429))
+"""HTTP statuses below 500 that may pass."""
+
+
+def is_remote(url: str) -> bool:
+    """Whether what a URL names lies on another machine."""
+    return "://" in url and not url.startswith("file://")
+
+
+def download(url: str) -> bytes:
+    """The content of an http(s) URL, or of any other that fsspec knows.
+
+    Raises:
+        OSError: it cannot be had, or is larger than `MAX_BYTES`.
+    """
+    if not url.startswith(("http://", "https://")):
+        return fetch(*locate(url, Path()))
+    data = retried(lambda: _get(url))
+    if len(data) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"more than {MAX_BYTES} bytes")
+    return data
+
+
+def _get(url: str) -> bytes:
+    request = Request(quote(url, safe=":/?#[]@!$&'()*+,;=%~"), headers={"User-Agent": "dinov2-platform"})
+    try:
+        with urlopen(request, timeout=TIMEOUT_S) as response:
+            return response.read(MAX_BYTES + 1)
+    except HTTPError as error:
+        if error.code < 500 and error.code not in TRY_LATER:
+            raise FileNotFoundError(errno.ENOENT, f"HTTP {error.code}") from None
+        raise OSError(errno.EIO, f"HTTP {error.code}") from None
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(errno.EIO, f"{type(error).__name__}") from None

@@ -1,0 +1,125 @@
+"""Training batches that are a function of (seed, step) alone: no state to save, any number of workers or ranks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.random import default_rng
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from dinov2.data.augment import CropsConfig, multi_crop
+from dinov2.data.images import decode_rgb
+from dinov2.data.masks import MaskConfig, batch_masks
+from dinov2.data.order import image_at
+from dinov2.data.sources import ImageReader
+
+PREFETCH = 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rank's part of a step, crops of one kind together: all first global crops, then all second.
+
+    Attributes:
+        globals: (2 B, G, G, 3) uint8.
+        locals: (L B, l, l, 3) uint8.
+        masks: (2 B, N) bool.
+        images: numbers of the B images in the manifest.
+    """
+
+    globals: Tensor
+    locals: Tensor
+    masks: Tensor
+    images: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on `device`."""
+        return Batch(*(part.to(device, non_blocking=True) for part in vars(self).values()))
+
+    def pin(self) -> "Batch":
+        """The same batch in page-locked memory."""
+        return Batch(*(part.pin_memory() for part in vars(self).values()))
+
+
+class CropBatches(Dataset[Batch]):
+    """Item `step` is the batch of that step.
+
+    Args:
+        manifest: training images; its columns key, source and uri are used.
+        reader: fetches an image's bytes.
+        crops: augmentation.
+        masks: masking of global crops.
+        patch_size: side of a patch in pixels.
+        batch_size: images of a step over all ranks.
+        seed: of the run.
+        rank: of this process.
+        world: number of processes; divides `batch_size`.
+    """
+
+    def __init__(
+        self, manifest: pa.Table, reader: ImageReader, crops: CropsConfig, masks: MaskConfig,
+        patch_size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1,
+    ) -> None:  # fmt: skip
+        self.sources, self.uris = manifest["source"].combine_chunks(), manifest["uri"].combine_chunks()
+        self.reader, self.crops, self.masks, self.seed = reader, crops, masks, seed
+        self.side = crops.global_size // patch_size
+        self.batch_size, self.share, self.rank = batch_size, batch_size // world, rank
+
+    def __getitem__(self, step: int) -> Batch:
+        first = step * self.batch_size + self.rank * self.share
+        images, global_crops, local_crops = [], [], []
+        for position in range(first, first + self.share):
+            image, epoch = image_at(position, len(self.uris), self.seed)
+            pixels = decode_rgb(
+                self.reader.read(self.sources[image].as_py(), self.uris[image].as_py()), self.crops.shortest
+            )
+            pair, local = multi_crop(pixels, self.crops, default_rng((self.seed, epoch, image)))
+            images.append(image)
+            global_crops.append(pair)
+            local_crops.append(local)
+        return Batch(
+            globals=torch.from_numpy(_by_crop(global_crops)),
+            locals=torch.from_numpy(_by_crop(local_crops)),
+            masks=torch.from_numpy(self._masks(step)),
+            images=torch.tensor(images),
+        )
+
+    def _masks(self, step: int) -> np.ndarray:
+        """Masks of this rank's images: those of their first crops, then those of their second."""
+        mine = [
+            slice(
+                crop * self.batch_size + self.rank * self.share, crop * self.batch_size + (self.rank + 1) * self.share
+            )
+            for crop in (0, 1)
+        ]
+        return np.concatenate(
+            [batch_masks(self.masks, 2 * self.batch_size, self.side, (self.seed, step), part) for part in mine]
+        )
+
+
+def _by_crop(crops: list[np.ndarray]) -> np.ndarray:
+    """B arrays of (crops, s, s, 3) as (crops * B, s, s, 3), crop by crop."""
+    stacked = np.stack(crops, axis=1)
+    return stacked.reshape(-1, *stacked.shape[2:])
+
+
+def batches(dataset: CropBatches, start: int, stop: int, workers: int, pin: bool) -> Iterator[Batch]:
+    """Batches of the steps from `start` to `stop`, made ahead of time by `workers` processes (0: in this one)."""
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(start, stop),
+        num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
+        worker_init_fn=_one_thread,
+    )
+    for batch in loader:
+        yield batch.pin() if pin else batch
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(0)

@@ -1,0 +1,40 @@
+"""What tests of several rooms share: the built-in sample, and real photographs where this machine has them."""
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dinov2.data.sample import make_sample
+from dinov2.storage import Store
+
+PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def sample_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store that holds the built-in sample; write nothing into it."""
+    store = Store(str(tmp_path_factory.mktemp("store")))
+    make_sample(store)
+    return store
+
+
+@pytest.fixture(scope="session")
+def real_photographs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`real_photographs("websoup")` is the folder of that set, unpacked; the test is skipped where there is none."""
+    unpacked: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        archive = PHOTOGRAPHS / f"{name}.tar"
+        if not archive.is_file():
+            pytest.skip(f"no real photographs: {archive} is not there")
+        if name not in unpacked:
+            place = tmp_path_factory.mktemp(name)
+            with tarfile.open(archive) as tar:
+                tar.extractall(place, filter="data")
+            found = [path for path in place.iterdir() if path.is_dir()]
+            unpacked[name] = found[0] if [path.name for path in found] == [name] else place
+        return unpacked[name]
+
+    return folder
