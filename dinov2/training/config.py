@@ -1,0 +1,122 @@
+"""The configuration of a training run; pretraining, high resolution and distillation are three of them."""
+
+from typing import Self
+
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
+from dinov2.config import Config
+from dinov2.data.augment import CropsConfig
+from dinov2.data.masks import MaskConfig
+from dinov2.models import ModelConfig
+from dinov2.training.network import HeadsConfig
+from dinov2.training.objective import ObjectiveConfig
+from dinov2.training.optimiser import OptimiserConfig, Schedules
+from dinov2.training.sharding import Precision
+
+
+class TrainingConfig(Config):
+    """Everything that determines a run's result besides its images, its start and the seed."""
+
+    model: ModelConfig
+    heads: HeadsConfig = HeadsConfig()
+    crops: CropsConfig = CropsConfig()
+    masks: MaskConfig = MaskConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    batch_size: PositiveInt = 3072
+    epochs: PositiveFloat = 500
+    epoch_length: PositiveFloat = 1250
+    precision: Precision = "bf16"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        patch = self.model.patch_size
+        for name in ("global_size", "local_size"):
+            size = getattr(self.crops, name)
+            if size % patch:
+                raise ValueError(f"crops.{name} {size} is not a multiple of model.patch_size {patch}")
+        if self.crops.local_size > self.crops.global_size:
+            raise ValueError(f"crops.local_size {self.crops.local_size} is above global_size {self.crops.global_size}")
+        if self.optimiser.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"optimiser.warmup_epochs {self.optimiser.warmup_epochs:g} is not below epochs {self.epochs:g}"
+            )
+        return self
+
+    @property
+    def iterations(self) -> int:
+        """Steps of the whole run."""
+        return round(self.epochs * self.epoch_length)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Rates, decay, momentum and temperature by step."""
+        return Schedules(
+            self.optimiser, self.objective.teacher_temperature, self.batch_size, self.iterations, self.epoch_length
+        )
+
+
+class HighresConfig(Config):
+    """The last phase at high resolution: what differs from pretraining (Oquab et al. 2023, appendix B.2).
+
+    The schedules of pretraining are compressed into `iterations`; position embeddings are interpolated.
+    """
+
+    global_size: PositiveInt = 518
+    local_size: PositiveInt = 98
+    batch_size: PositiveInt = 2048
+    iterations: PositiveInt = 10_000
+    base_lr: PositiveFloat = 2e-5
+
+    def training(self, pretrain: TrainingConfig) -> TrainingConfig:
+        """The whole configuration of the phase."""
+        sizes = {"global_size": self.global_size, "local_size": self.local_size}
+        changed = {
+            "crops": pretrain.crops.model_copy(update=sizes),
+            "optimiser": pretrain.optimiser.model_copy(update={"base_lr": self.base_lr}),
+            "batch_size": self.batch_size,
+            "epoch_length": self.iterations / pretrain.epochs,
+        }
+        return TrainingConfig.model_validate(dict(pretrain) | changed)
+
+
+class DistillConfig(Config):
+    """Distillation of a frozen teacher into smaller students (Oquab et al. 2023, section 5).
+
+    The same objective, without masks (iBOT on every patch of the global crops) and without stochastic depth.
+    """
+
+    students: tuple[str, ...] = ("S", "B", "L")
+    models: dict[str, ModelConfig]
+    batch_size: PositiveInt = 2048
+    epochs: PositiveFloat = 500
+    epoch_length: PositiveFloat = 1250
+    base_lr: PositiveFloat = 1e-3
+    warmup_epochs: float = 80
+    student_momentum: tuple[float, float] = (0.994, 1.0)
+
+    @model_validator(mode="after")
+    def _listed(self) -> Self:
+        missing = [name for name in self.students if name not in self.models]
+        if missing:
+            raise ValueError(
+                f"students {missing[0]!r} has no entry in models; there are: {', '.join(sorted(self.models))}"
+            )
+        return self
+
+    def training(self, student: str, teacher: TrainingConfig) -> TrainingConfig:
+        """The whole configuration of one student's run; crops, heads and objective are its teacher's."""
+        optimiser = {
+            "base_lr": self.base_lr,
+            "warmup_epochs": self.warmup_epochs,
+            "teacher_momentum": self.student_momentum,
+            "layer_decay": 1.0,
+        }
+        changed = {
+            "model": self.models[student],
+            "optimiser": teacher.optimiser.model_copy(update=optimiser),
+            "batch_size": self.batch_size,
+            "epochs": self.epochs,
+            "epoch_length": self.epoch_length,
+        }
+        return TrainingConfig.model_validate(dict(teacher) | changed)

@@ -1,0 +1,71 @@
+"""What student and teacher both are: a backbone with a DINO and an iBOT head."""
+
+from dataclasses import dataclass
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from dinov2.config import Config
+from dinov2.models import DINOHead, ModelConfig, VisionTransformer
+
+
+class HeadsConfig(Config):
+    """Sizes of the projection heads. Defaults are the paper's."""
+
+    prototypes: PositiveInt = 131072
+    hidden: PositiveInt = 2048
+    dino_bottleneck: PositiveInt = 384
+    ibot_bottleneck: PositiveInt = 256
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one network says of a batch.
+
+    Attributes:
+        cls: normalised class tokens of the global crops (2 B, D).
+        cls_logits: of the global, then of the local crops (2 B + L B, K).
+        patch_logits: one row for each chosen patch of the global crops (m, K).
+    """
+
+    cls: Tensor
+    cls_logits: Tensor
+    patch_logits: Tensor
+
+
+class Network(nn.Module):
+    """Backbone and heads; with `shared` both heads are one."""
+
+    def __init__(self, backbone: VisionTransformer, heads: HeadsConfig) -> None:
+        super().__init__()
+        self.backbone = backbone
+        width = backbone.embed_dim
+        self.dino_head = DINOHead(width, heads.prototypes, heads.hidden, heads.dino_bottleneck)
+        self.ibot_head = (
+            self.dino_head if heads.shared else DINOHead(width, heads.prototypes, heads.hidden, heads.ibot_bottleneck)
+        )
+
+    def forward(self, globals_: Tensor, locals_: Tensor | None, masks: Tensor | None, chosen: Tensor) -> Outputs:
+        """One pass over all crops.
+
+        Args:
+            globals_: (2 B, 3, G, G).
+            locals_: (L B, 3, l, l), or None.
+            masks: (2 B, N) bool, patches of the global crops to hide; None hides nothing.
+            chosen: (m,) numbers of the patches, counted over (2 B x N), whose logits are wanted.
+        """
+        crops = [globals_] if locals_ is None else [globals_, locals_]
+        features = self.backbone.forward_packed(crops, [masks, None][: len(crops)])
+        patches_md = features[0].patches.flatten(0, 1)[chosen]
+        return Outputs(
+            cls=features[0].cls.contiguous(),
+            cls_logits=self.dino_head(torch.cat([part.cls for part in features])),
+            patch_logits=self.ibot_head(patches_md),
+        )
+
+
+def build_network(model: ModelConfig, heads: HeadsConfig, img_size: int) -> Network:
+    """A network with random weights for global crops of `img_size` pixels."""
+    return Network(model.build(img_size), heads)

@@ -1,0 +1,67 @@
+import torch
+
+from dinov2.models import ModelConfig
+from dinov2.training.network import HeadsConfig, build_network
+from dinov2.training.optimiser import Hyper, OptimiserConfig, apply, build_optimiser, clip, parameter_groups
+
+TINY = ModelConfig(arch="vit_tiny", patch_size=8, embed_dim=32, depth=3, num_heads=2, registers=1)
+HEADS = HeadsConfig(prototypes=20, hidden=16, dino_bottleneck=8, ibot_bottleneck=8)
+
+
+def test_every_parameter_has_the_published_factors() -> None:
+    network = build_network(TINY, HEADS, 32)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    found = {
+        names[id(parameter)]: (round(group["lr_factor"], 6), group["decay_factor"], group["last_layer"])
+        for group in parameter_groups(network, OptimiserConfig(layer_decay=0.5))
+        for parameter in group["params"]
+    }
+    assert found.keys() == set(names.values())
+    embeddings = 0.5**4
+    assert found["backbone.cls_token"] == (embeddings, 1.0, False)
+    assert found["backbone.pos_embed"] == (embeddings, 1.0, False)
+    assert found["backbone.mask_token"] == (embeddings, 1.0, False)
+    assert found["backbone.register_tokens"] == (embeddings, 1.0, False)
+    assert found["backbone.patch_embed.proj.weight"] == (round(embeddings * 0.2, 6), 1.0, False)
+    assert found["backbone.patch_embed.proj.bias"] == (round(embeddings * 0.2, 6), 0.0, False)
+    assert found["backbone.blocks.0.attn.qkv.weight"] == (0.125, 1.0, False)
+    assert found["backbone.blocks.2.attn.qkv.weight"] == (0.5, 1.0, False)
+    assert found["backbone.blocks.2.norm1.weight"] == (0.5, 0.0, False)
+    assert found["backbone.blocks.1.ls2.gamma"] == (0.25, 0.0, False)
+    assert found["backbone.norm.weight"] == (1.0, 0.0, False)
+    assert found["dino_head.mlp.0.weight"] == (1.0, 1.0, False)
+    assert found["ibot_head.mlp.4.bias"] == (1.0, 0.0, False)
+    assert found["dino_head.last_layer.weight_v"] == (1.0, 1.0, True)
+    assert found["dino_head.last_layer.weight_g"] == (1.0, 1.0, True)
+
+
+def test_frozen_prototypes_stand_still_while_the_rest_moves() -> None:
+    network = build_network(TINY, HEADS, 32)
+    before = {name: parameter.clone() for name, parameter in network.named_parameters()}
+    optimiser = build_optimiser(network, OptimiserConfig())
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    apply(optimiser, Hyper(lr=0.1, last_layer_lr=0.0, weight_decay=0.1, momentum=0.9, teacher_temperature=0.04))
+    optimiser.step()
+    for name, parameter in network.named_parameters():
+        assert torch.equal(parameter, before[name]) == ("last_layer" in name), name
+
+
+def test_backbone_and_heads_are_clipped_on_their_own() -> None:
+    network = build_network(TINY, HEADS, 32)
+    for name, parameter in network.named_parameters():
+        parameter.grad = torch.full_like(parameter, 1.0 if name.startswith("backbone") else 1e-4)
+    norms = clip(network, limit=3.0)
+    count = sum(parameter.numel() for parameter in network.backbone.parameters())
+    torch.testing.assert_close(norms["backbone"], torch.tensor(count**0.5), rtol=1e-5, atol=0)
+    clipped = torch.stack([p.grad.square().sum() for p in network.backbone.parameters() if p.grad is not None])
+    torch.testing.assert_close(clipped.sum().sqrt(), torch.tensor(3.0), rtol=1e-4, atol=0)
+    assert network.dino_head.mlp[0].weight.grad is not None
+    assert float(network.dino_head.mlp[0].weight.grad.max()) == float(torch.tensor(1e-4))
+
+
+def test_a_shared_head_is_clipped_once() -> None:
+    network = build_network(TINY, HEADS.model_copy(update={"shared": True}), 32)
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    assert set(clip(network, 3.0)) == {"backbone", "dino_head"}
