@@ -38,7 +38,10 @@ def _get(url: str) -> bytes:
     request = Request(quote(url, safe=":/?#[]@!$&'()*+,;=%~"), headers={"User-Agent": "dinov2-platform"})
     try:
         with urlopen(request, timeout=TIMEOUT_S) as response:
-            return response.read(MAX_BYTES + 1)
+            data = response.read(MAX_BYTES + 1)
+            if response.length and len(data) <= MAX_BYTES:
+                raise http.client.IncompleteRead(data, response.length)
+            return data
     except HTTPError as error:
         if error.code < 500 and error.code not in TRY_LATER:
             raise FileNotFoundError(errno.ENOENT, f"HTTP {error.code}") from None

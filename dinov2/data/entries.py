@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import fsspec
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 
 from dinov2.errors import DataError
 from dinov2.storage import retried
@@ -71,10 +73,38 @@ def locate(uri: str, root: Path) -> tuple[Any, str]:
 
 
 def fetch(fs: Any, path: str, start: int | None = None, end: int | None = None) -> bytes:
-    """Bytes `start` to `end` of a file; a remote one is tried again after an error of the network."""
+    """Bytes `start` to `end` of a file; a remote one is tried again after an error of the network.
+
+    Raises:
+        OSError: the file cannot be read.
+        DataError: its file system cannot be reached: no fault of the file.
+    """
     if is_local(fs):
         return fs.cat_file(path, start, end)
-    return retried(lambda: fs.cat_file(path, start, end))
+    try:
+        return retried(lambda: _fetch_remote(fs, path, start, end))
+    except ConnectionError as error:
+        raise DataError(f"{path}: cannot be reached: {error}") from None
+
+
+def _fetch_remote(fs: Any, path: str, start: int | None, end: int | None) -> bytes:
+    try:
+        return fs.cat_file(path, start, end)
+    except BotoCoreError as error:
+        raise ConnectionError(str(error)) from None
+
+
+@contextmanager
+def listing(name: str, uri: str) -> Iterator[None]:
+    """What goes wrong while a source is listed is said of the source.
+
+    Raises:
+        DataError: the source is not reachable, or not for this user.
+    """
+    try:
+        yield
+    except (OSError, BotoCoreError) as error:
+        raise DataError(f"source {name}: {uri}: cannot be listed: {error}") from None
 
 
 def is_local(fs: Any) -> bool:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dinov2.data.config import IngestConfig, SourceConfig
+from dinov2.data.entries import listing
 from dinov2.data.examine import Examined, Named, examine, named
 from dinov2.data.manifest import REJECTS, SCHEMA
 from dinov2.data.sources import open_source
@@ -60,7 +61,8 @@ def _ingest_source(
     source: SourceConfig, config: IngestConfig, store: Store, root: Path, threads: int
 ) -> tuple[pa.Table, pa.Table]:
     opened = open_source(source, store, root)
-    entries = named(source.name, opened.entries())
+    with listing(source.name, source.uri):
+        entries = named(source.name, opened.entries())
     look = partial(examine, source=source, read=opened.read, config=config)
     images, rejects = [SCHEMA.empty_table()], [REJECTS.empty_table()]
     with progress(f"ingest {source.name}", len(entries)) as shown:
@@ -82,13 +84,16 @@ def _in_threads(look: Callable[[Named], Examined], entries: Sequence[Named], thr
     """What `look` says of all entries, in their order, a chunk at a time."""
     under_way: deque[Future[list[Examined]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(entries), CHUNK):
-            chunk = entries[start : start + CHUNK]
-            under_way.append(pool.submit(lambda some: [look(entry) for entry in some], chunk))
-            if len(under_way) >= AHEAD * threads:
+        try:
+            for start in range(0, len(entries), CHUNK):
+                chunk = entries[start : start + CHUNK]
+                under_way.append(pool.submit(lambda some: [look(entry) for entry in some], chunk))
+                if len(under_way) >= AHEAD * threads:
+                    yield under_way.popleft().result()
+            while under_way:
                 yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _metrics(config: IngestConfig, manifest: pa.Table, rejects: pa.Table) -> dict[str, Any]:

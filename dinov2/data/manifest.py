@@ -32,10 +32,10 @@ REJECTS = pa.schema(
 
 
 def read_manifest(path: Path) -> pa.Table:
-    """The rows of a manifest, of type `SCHEMA`.
+    """The rows of a manifest: the columns of `SCHEMA`, without those that a later stage put behind them.
 
     Raises:
-        DataError: the file is missing, is not Parquet or has other columns.
+        DataError: the file is missing, is not Parquet or lacks a column.
     """
     try:
         table = pq.read_table(path)
@@ -43,9 +43,9 @@ def read_manifest(path: Path) -> pa.Table:
         raise DataError(f"{path}: no such manifest; `dinov2 ingest` writes it") from None
     except pa.ArrowInvalid as error:
         raise DataError(f"{path}: not a Parquet file: {error}") from None
-    if table.schema.names != SCHEMA.names:
+    if not set(SCHEMA.names) <= set(table.schema.names):
         raise DataError(f"{path}: has columns {table.schema.names}, a manifest has {SCHEMA.names}")
-    return table.cast(SCHEMA)
+    return table.select(SCHEMA.names).cast(SCHEMA)
 
 
 def write_manifest(path: Path, table: pa.Table) -> None:

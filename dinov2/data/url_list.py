@@ -28,17 +28,18 @@ class UrlListSource:
 
     def entries(self) -> Iterator[Entry]:
         """One for each row; a row without URL is a faulty one."""
-        with pq.ParquetFile(pa.BufferReader(self._bytes())) as file:
-            names = file.schema_arrow.names
-            if "url" not in names:
-                raise DataError(f"source {self._name}: {self._uri}: has columns {names}, but none is called 'url'")
-            columns = [name for name in ("url", "label") if name in names]
-            number = 0
-            for batch in file.iter_batches(columns=columns):
-                for row in batch.to_pylist():
-                    label = row.get("label")
-                    yield self._entry(number, row["url"], None if label is None else str(label))
-                    number += 1
+        try:
+            file = pq.ParquetFile(pa.BufferReader(self._bytes()))
+        except pa.ArrowInvalid as error:
+            raise DataError(f"source {self._name}: {self._uri}: not a Parquet file: {error}") from None
+        names = file.schema_arrow.names
+        if "url" not in names:
+            raise DataError(f"source {self._name}: {self._uri}: has columns {names}, but none is called 'url'")
+        number = 0
+        for batch in file.iter_batches(columns=[name for name in ("url", "label") if name in names]):
+            for row in batch.to_pylist():
+                yield _entry(number, row["url"], row.get("label"))
+                number += 1
 
     def read(self, uri: str) -> bytes:
         """The bytes of an image, from the store if they are there."""
@@ -59,13 +60,14 @@ class UrlListSource:
         """Digest of the list's bytes."""
         return hashlib.sha256(self._bytes()).hexdigest()[:16]
 
-    def _entry(self, number: int, url: str | None, label: str | None) -> Entry:
-        if not url:
-            return Entry(f"row {number}", f"row {number}", fault="the row has no url")
-        return Entry(url, url, label)
-
     def _bytes(self) -> bytes:
         try:
             return fetch(self._fs, self._path)
         except FileNotFoundError:
             raise DataError(f"source {self._name}: {self._uri}: no such file") from None
+
+
+def _entry(number: int, url: str | None, label: object) -> Entry:
+    if not url:
+        return Entry(f"row {number}", f"row {number}", fault="the row has no url")
+    return Entry(url, url, None if label is None else str(label))

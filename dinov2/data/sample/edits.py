@@ -28,7 +28,7 @@ def _recompressed(jpeg: bytes, rng: Generator) -> bytes:
 def _cropped(jpeg: bytes, rng: Generator) -> bytes:
     pixels = decode_rgb(jpeg)
     height, width = pixels.shape[:2]
-    h, w = (round(side * rng.uniform(0.86, 0.95)) for side in (height, width))
+    h, w = (round(side * rng.uniform(0.9, 0.97)) for side in (height, width))
     top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
     return to_jpeg(np.ascontiguousarray(pixels[top : top + h, left : left + w]))
 

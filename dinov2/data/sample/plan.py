@@ -16,7 +16,7 @@ from dinov2.data.sample.edits import EDITS
 from dinov2.data.sample.photographs import CLASSES
 from dinov2.storage import digest
 
-VERSION = 1
+VERSION = 2
 SEED = 0
 
 POOL_SCENES = 1232

@@ -6,6 +6,7 @@ hue, saturation, brightness, contrast, background and clutter. Depth can be seen
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ FAR, NEAR, FRONT = 9000, 4000, 1000
 """Millimetres: the ground at the top of the picture and at its bottom, and what lies in front of the object."""
 
 HAZE_MM = 9000.0
+NOISE = 3.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def compose(rng: Generator, label: str | None, clean: bool = False) -> Scene:
         mask[_patch(rng, pixels, depth, FRONT) > 0.5] = 0
     clear = np.exp(-depth / HAZE_MM)[:, :, None]
     hazy = pixels * clear + rng.uniform(140, 230) * (1 - clear)
-    return Scene(np.clip(hazy + rng.normal(0, 3, hazy.shape), 0, 255).astype(np.uint8), mask, depth.astype(np.uint16))
+    noisy = hazy + NOISE * rng.standard_normal(hazy.shape, np.float32)
+    return Scene(np.clip(noisy, 0, 255).astype(np.uint8), mask, depth.astype(np.uint16))
 
 
 def _texture(rng: Generator, height: int, width: int) -> Pixels:
@@ -71,15 +74,19 @@ def _texture(rng: Generator, height: int, width: int) -> Pixels:
 
 
 def _jitter(rng: Generator, image: Pixels, hue: float) -> Pixels:
-    """Hue turned by up to `hue` (of OpenCV's 180), greys tinted, saturation, contrast and brightness changed."""
-    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV).astype(np.float32)
-    hsv[..., 0] = (hsv[..., 0] + rng.uniform(-hue, hue)) % 180
-    hsv[..., 1] = hsv[..., 1] * rng.uniform(0.3, 1.2)
-    turned = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
-    tint = rng.uniform(0.75, 1.25, 3)
-    mean = turned.mean()
-    changed = ((turned - mean) * rng.uniform(0.6, 1.3) + mean * rng.uniform(0.65, 1.4)) * tint
-    return np.clip(changed, 0, 255).astype(np.uint8)
+    """Hue turned by up to `hue` (of OpenCV's 180), saturation, contrast and brightness changed, greys tinted."""
+    levels = np.arange(256, dtype=np.float32)
+    turned, saturated = (levels + rng.uniform(-hue, hue)) % 180, levels * rng.uniform(0.3, 1.2)
+    coloured = _by_table(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), np.stack([turned, saturated, levels], axis=1))
+    rgb = cv2.cvtColor(coloured, cv2.COLOR_HSV2RGB)
+    mean = rgb.mean()
+    changed = (levels - mean) * rng.uniform(0.6, 1.3) + mean * rng.uniform(0.5, 1.7)
+    return _by_table(rgb, changed[:, None] * rng.uniform(0.75, 1.25, 3))
+
+
+def _by_table(image: Pixels, table: NDArray[np.floating[Any]]) -> Pixels:
+    """Each channel of (H, W, 3) replaced by its column of the (256, 3) table."""
+    return cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None])
 
 
 def _paste(
@@ -90,14 +97,14 @@ def _paste(
     h, w = cutout.alpha.shape
     covered = rng.uniform(*COVERED)
     scale = math.sqrt(covered * height * width / float(cutout.alpha.sum()))
-    angle = rng.normal(0, math.radians(25))
+    angle = rng.normal(0, math.radians(35))
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     turn = turn @ np.array([[rng.choice((-1, 1)), rng.normal(0, 0.12)], [0, 1]])
     corners = np.array([[-w, -h], [w, -h], [w, h], [-w, h]]) / 2 @ turn.T
-    corners = corners * (1 + rng.uniform(-0.1, 0.1, (4, 1))) + np.array([width, height]) * rng.uniform(0.35, 0.65, 2)
+    corners = corners * (1 + rng.uniform(-0.1, 0.1, (4, 1))) + np.array([width, height]) * rng.uniform(0.3, 0.7, 2)
     original = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
     transform = cv2.getPerspectiveTransform(original, corners.astype(np.float32))
-    drawn = cv2.warpPerspective(_jitter(rng, cutout.pixels, hue=25), transform, (width, height), flags=cv2.INTER_AREA)
+    drawn = cv2.warpPerspective(_jitter(rng, cutout.pixels, hue=50), transform, (width, height), flags=cv2.INTER_AREA)
     alpha = cv2.warpPerspective(cutout.alpha, transform, (width, height))
     _blend(pixels, depth, drawn, alpha, 2000 * math.sqrt(COVERED[1] / covered))
     return alpha

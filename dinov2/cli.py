@@ -1,0 +1,75 @@
+"""The command line: `dinov2 STAGE [ITEM]` in the root of a checkout."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from dinov2.errors import told_in_one_line
+from dinov2.launch import JobFailedError
+from dinov2.stages import MATRIX, STAGES
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+
+def _run(stage: str, *item: str) -> None:
+    from dinov2.stages.context import open_workspace  # the stages' libraries take seconds to import
+
+    try:
+        import_module(f"dinov2.stages.{stage}").run(open_workspace(), *item)
+    except JobFailedError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _command(stage: str) -> Callable[..., None]:
+    if stage in MATRIX:
+
+        def with_item(item: Annotated[str, typer.Argument(metavar=MATRIX[stage])]) -> None:
+            _run(stage, item)
+
+        return with_item
+
+    def whole() -> None:
+        _run(stage)
+
+    return whole
+
+
+for name, summary in STAGES.items():
+    app.command(name, help=summary)(_command(name))
+
+
+@app.command()
+def scan() -> None:
+    """Look through the sources for what is new; `dvc repro` then knows whether to ingest."""
+    _run("scan")
+
+
+@app.command()
+def adopt(
+    pool: Annotated[
+        str, typer.Argument(help="Folder of uncurated images; class subfolders make it a labelled set too.")
+    ],
+    curated: Annotated[list[str] | None, typer.Argument(help="Folders of images that show what is wanted.")] = None,
+) -> None:
+    """Point params.yaml at your own images; the other parameters stay as they are."""
+    from dinov2.settings import workspace
+    from dinov2.stages.adopt import adopt as point_at
+
+    point_at(workspace(), pool, curated or [])
+
+
+@app.command()
+def check() -> None:
+    """Check params.yaml and the settings, and do nothing else."""
+    from dinov2.stages.context import open_workspace
+
+    open_workspace()
+
+
+def main() -> None:
+    """Entry point of the `dinov2` command."""
+    with told_in_one_line():
+        app()

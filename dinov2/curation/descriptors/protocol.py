@@ -1,0 +1,32 @@
+"""What a descriptor is."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+class Descriptor(Protocol):
+    """Turns images into unit vectors whose inner product says how alike the images are.
+
+    Attributes:
+        digest: names everything that the vectors depend on, besides the images.
+        dim: length D of a vector.
+        shortest: images may come reduced as long as their shortest side keeps this many pixels.
+    """
+
+    digest: str
+    dim: int
+    shortest: int
+
+    def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Unit vectors (B, D) float32 of B images (H, W, 3) uint8 RGB of any sizes; each depends on its image alone."""
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """(..., D) float32 scaled to length 1; a vector of zeros becomes the first axis: none is without a direction."""
+    vectors = vectors.astype(np.float32)
+    lengths = np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True))
+    flat = np.zeros_like(vectors)
+    flat[..., 0] = 1.0
+    return np.where(lengths > 0, vectors / np.where(lengths > 0, lengths, 1.0), flat)

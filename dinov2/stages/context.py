@@ -1,0 +1,58 @@
+"""What every stage is given."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from dinov2.data.sources import ImageReader
+from dinov2.settings import Settings, load_settings, workspace
+from dinov2.stages.params import Params, check_processes, load_params
+from dinov2.storage import Store
+
+
+@dataclass(frozen=True)
+class Context:
+    """A workspace with its parameters and settings.
+
+    Attributes:
+        root: the checkout.
+        params: the whole of params.yaml.
+        settings: of this process.
+    """
+
+    root: Path
+    params: Params
+    settings: Settings
+
+    def path(self, name: str) -> Path:
+        """A file of the workspace."""
+        return self.root / name
+
+    @cached_property
+    def store(self) -> Store:
+        """Where images, shards, embeddings and checkpoints live."""
+        return Store(self.settings.store, self.root)
+
+    @property
+    def device(self) -> torch.device:
+        """What tensors are computed on."""
+        return torch.device(self.settings.torch_device)
+
+    @cached_property
+    def reader(self) -> ImageReader:
+        """Reads the images that manifests name."""
+        return ImageReader(self.params.ingest.sources, self.store, self.root)
+
+
+def open_workspace() -> Context:
+    """The workspace in the current folder, its parameters and settings checked against each other.
+
+    Raises:
+        ConfigError: it is no workspace, or a parameter or setting is wrong.
+    """
+    root, settings = workspace(), load_settings()
+    params = load_params(root)
+    check_processes(params, settings)
+    return Context(root, params, settings)

@@ -1,0 +1,36 @@
+"""distill: a smaller student that learns from the frozen high-resolution teacher."""
+
+from dinov2.data.manifest import read_manifest
+from dinov2.errors import ConfigError
+from dinov2.stages import files
+from dinov2.stages.context import Context
+from dinov2.stages.training_job import run_as_job
+from dinov2.storage import file_sha256
+from dinov2.training.work import Work
+
+
+def work(context: Context, student: str) -> Work:
+    """One student's training.
+
+    Raises:
+        ConfigError: there is no such student.
+    """
+    params = context.params
+    if student not in params.distill.students:
+        raise ConfigError(f"distill: student {student!r}; distill.students are: {', '.join(params.distill.students)}")
+    images, teacher = context.path(files.CURATED), context.path(files.training("highres"))
+    return Work(
+        name=student,
+        config=params.distill.training(student, params.highres.training(params.pretrain)),
+        seed=params.seed,
+        images=read_manifest(images),
+        images_digest=file_sha256(images),
+        backbone=context.path(files.weights(student)),
+        teacher=teacher,
+        teacher_digest=file_sha256(teacher),
+    )
+
+
+def run(context: Context, item: str) -> None:
+    """curated.parquet and the teacher's networks to the student's weights, loss curve and final figures."""
+    run_as_job(context, "distill", item)

@@ -1,0 +1,89 @@
+"""The whole of params.yaml."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from dinov2.config import Config, parse, read_yaml
+from dinov2.curation.config import DeduplicateConfig, EmbedConfig, RetrieveConfig
+from dinov2.data.config import IngestConfig
+from dinov2.errors import ConfigError
+from dinov2.evaluation.config import EvaluateConfig
+from dinov2.registry.config import RegisterConfig
+from dinov2.settings import Settings
+from dinov2.training.config import DistillConfig, HighresConfig, TrainingConfig
+
+PARAMS = "params.yaml"
+
+
+class Params(Config):
+    """Everything that determines a result, one section a stage."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    ingest: IngestConfig
+    embed: EmbedConfig
+    deduplicate: DeduplicateConfig
+    retrieve: RetrieveConfig
+    pretrain: TrainingConfig
+    highres: HighresConfig
+    distill: DistillConfig
+    evaluate: EvaluateConfig
+    register_: Annotated[RegisterConfig, Field(alias="register")]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        low, high = self.pretrain.crops.global_size, self.highres.global_size
+        if high < low:
+            raise ValueError(f"highres.global_size {high} is below pretrain.crops.global_size {low}")
+        self._check_phases()
+        models = ("highres", *self.distill.students)
+        unknown = [model for model in self.evaluate.models if model not in models]
+        if unknown:
+            raise ValueError(f"evaluate.models {unknown[0]!r}; allowed: {', '.join(models)}")
+        names = [source.name for source in self.ingest.sources]
+        strange = [name for name in self.evaluate.datasets if name not in names]
+        if strange:
+            raise ValueError(f"evaluate.datasets {strange[0]!r}; sources are: {', '.join(names)}")
+        return self
+
+    def _check_phases(self) -> None:
+        """The later phases take over most of pretraining's parameters: what they change must fit the rest."""
+        patch = self.pretrain.model.patch_size
+        if self.highres.global_size % patch or self.highres.local_size % patch:
+            sizes = f"global_size {self.highres.global_size}, local_size {self.highres.local_size}"
+            raise ValueError(f"highres: {sizes}: not multiples of pretrain.model.patch_size {patch}")
+        for student in self.distill.students:
+            own = self.distill.models[student].patch_size
+            if own != patch:
+                raise ValueError(f"distill.models.{student}.patch_size {own} is not its teacher's, {patch}")
+        if self.distill.warmup_epochs >= self.distill.epochs:
+            raise ValueError(
+                f"distill.warmup_epochs {self.distill.warmup_epochs:g} is not below distill.epochs {self.distill.epochs:g}"
+            )
+
+
+def load_params(root: Path) -> Params:
+    """The parameters of the workspace.
+
+    Raises:
+        ConfigError: a line for each fault, naming the key, the value and what is allowed.
+    """
+    path = root / PARAMS
+    return parse(Params, read_yaml(path), PARAMS)
+
+
+def check_processes(params: Params, settings: Settings) -> None:
+    """Refuse batches that cannot be shared out among the processes that would train on them.
+
+    Raises:
+        ConfigError: names the key, its value and the number of processes.
+    """
+    batches = {
+        "pretrain.batch_size": params.pretrain.batch_size,
+        "highres.batch_size": params.highres.batch_size,
+        "distill.batch_size": params.distill.batch_size,
+    }
+    for key, size in batches.items():
+        if size % settings.processes:
+            raise ConfigError(f"{PARAMS}: {key}: {size}: not a multiple of DINOV2_PROCESSES={settings.processes}")

@@ -1,0 +1,29 @@
+"""pretrain: a backbone from the curated photographs, without labels."""
+
+from dinov2.data.manifest import read_manifest
+from dinov2.stages import files
+from dinov2.stages.context import Context
+from dinov2.stages.training_job import run_as_job
+from dinov2.storage import file_sha256
+from dinov2.training.work import Work
+
+NAME = "pretrain"
+
+
+def work(context: Context) -> Work:
+    """Training from random weights."""
+    images = context.path(files.CURATED)
+    return Work(
+        name=NAME,
+        config=context.params.pretrain,
+        seed=context.params.seed,
+        images=read_manifest(images),
+        images_digest=file_sha256(images),
+        backbone=context.path(files.weights(NAME)),
+        training=context.path(files.training(NAME)),
+    )
+
+
+def run(context: Context) -> None:
+    """curated.parquet to weights, loss curve and final figures."""
+    run_as_job(context, NAME)

@@ -1,0 +1,57 @@
+"""Stage register@MODEL: a version of the backbone in the model registry, with its figures and its card."""
+
+import json
+from typing import Any
+
+from dinov2.models import load_backbone
+from dinov2.registry.card import model_card
+from dinov2.registry.commit import current_commit
+from dinov2.registry.versions import Entry, register
+from dinov2.stages import files
+from dinov2.stages.context import Context
+from dinov2.storage import digest, file_sha256, write_json
+
+
+def run(context: Context, item: str) -> None:
+    """Register model `item` and write the receipt."""
+    weights = context.path(files.weights(item))
+    metrics = json.loads(context.path(files.evaluation(item)).read_text(encoding="utf-8"))
+    resolution = context.params.evaluate.resolution
+    name = f"{context.params.register_.prefix}-{item}"
+    model, sha256 = load_backbone(weights), file_sha256(weights)
+    facts = {
+        "name": name,
+        "model": item,
+        "architecture": model.architecture(),
+        "parameters": sum(tensor.numel() for tensor in model.parameters()),
+        "embed_dim": model.embed_dim,
+        "resolution": resolution,
+        "weights_sha256": sha256,
+        "metrics": metrics,
+    }
+    entry = Entry(
+        name=name,
+        digest=digest(facts),
+        weights=weights,
+        embed_dim=model.embed_dim,
+        resolution=resolution,
+        headline=_headline(facts),
+        card=model_card(facts),
+        tags={
+            "dinov2.weights_sha256": sha256,
+            "dinov2.manifest_sha256": file_sha256(context.path(files.MANIFEST)),
+            "dinov2.commit": current_commit(context.root),
+        },
+    )
+    version = register(entry, context.settings, context.root)
+    write_json(context.path(files.receipt(item)), facts)
+    print(f"{name} version {version.version}, alias candidate")
+
+
+def _headline(facts: dict[str, Any]) -> str:
+    best = [
+        f"{name} {protocol} {100 * scores['model']['accuracy']:.1f}%"
+        for name, found in sorted(facts["metrics"]["datasets"].items())
+        for protocol, scores in sorted(found["protocols"].items())
+    ]
+    return f"{facts['parameters']:,} parameters; " + ("; ".join(best) or "no labelled set to evaluate on")

@@ -1,0 +1,79 @@
+"""What pretrain, highres and distill share: a run of the training loop as a job, and what its processes execute."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from dinov2.errors import told_in_one_line
+from dinov2.launch import Job, launch
+from dinov2.registry.tracking import tracked
+from dinov2.stages import files
+from dinov2.stages.context import Context, open_workspace
+from dinov2.storage import write_json, write_text
+from dinov2.training.history import History
+from dinov2.training.loop import train
+from dinov2.training.sharding import global_rank
+from dinov2.training.stopping import EXIT_AGAIN, StoppedError
+from dinov2.training.work import Place, Work
+
+
+def run_as_job(context: Context, stage: str, *item: str) -> None:
+    """Hand a stage's work to the launcher and wait for it; every process of the job calls `main` below."""
+    work = work_of(context, stage, *item)
+    inputs = [context.path(files.CURATED), *(path for path in (work.start, work.teacher) if path)]
+    outputs = [work.backbone, *([work.training] if work.training else [])]
+    outputs += [context.path(name(work.name)) for name in (files.curve, files.metrics)]
+    job = Job(work.name, "dinov2.stages.training_job", (stage, *item), tuple(inputs), tuple(outputs))
+    launch(job, context.settings, context.root)
+
+
+def work_of(context: Context, stage: str, *item: str) -> Work:
+    """What the stage's own file says is to be done."""
+    return import_module(f"dinov2.stages.{stage}").work(context, *item)
+
+
+def main(stage: str, *item: str) -> None:
+    """Do one rank's part of a stage's run; rank 0 also reports and writes the curve and the final figures."""
+    context = open_workspace()
+    work = work_of(context, stage, *item)
+    torch.set_num_threads(context.settings.threads_each)
+    place = _place(context)
+    if global_rank() != 0:
+        train(work, place)
+        return
+    parameters = work.config.model_dump(mode="json") | {"seed": work.seed}
+    inputs = {"images": work.images_digest, "start": work.start_digest, "teacher": work.teacher_digest}
+    with tracked(context.settings, context.root, work.name, work.digest, parameters, inputs) as run:
+        history = train(work, place, run)
+    _write(context.root, work, history)
+
+
+def _place(context: Context) -> Place:
+    settings, device = context.settings, context.device
+    if device.type == "cuda":
+        torch.cuda.set_device(global_rank() % torch.cuda.device_count())
+    return Place(
+        store=context.store,
+        reader=context.reader,
+        device=device,
+        workers=settings.workers_each,
+        checkpoint_seconds=settings.checkpoint_seconds,
+    )
+
+
+def _write(root: Path, work: Work, history: History) -> None:
+    write_text(root / files.curve(work.name), history.csv())
+    last = {name: float(f"{value:.6g}") for name, value in history.rows[-1].items()} if history.rows else {}
+    figures = {"images": len(work.images), "iterations": work.config.iterations, "last": last}
+    write_json(root / files.metrics(work.name), figures)
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        try:
+            main(*sys.argv[1:])
+        except StoppedError as stopped:
+            print(stopped, file=sys.stderr)
+            sys.exit(EXIT_AGAIN)
