@@ -73,3 +73,7 @@ def main() -> None:
     """Entry point of the `dinov2` command."""
     with told_in_one_line():
         app()
+
+
+if __name__ == "__main__":
+    main()

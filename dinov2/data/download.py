@@ -7,7 +7,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from dinov2.data.entries import MAX_BYTES, fetch, locate
+from dinov2.data.places import MAX_BYTES, fetch, locate
 from dinov2.storage import retried
 
 TIMEOUT_S = 30.0

@@ -1,20 +1,10 @@
-"""What every kind of source has in common: entries, how they are read and how their listing is summed up."""
+"""What every kind of source lists: entries, what folders tell about them, and the digest of a listing."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Protocol
-
-import fsspec
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-
-from dinov2.errors import DataError
-from dinov2.storage import retried
-
-MAX_BYTES = 256 * 2**20
-"""Files larger than this are no photographs; they are not read."""
 
 SIDECARS = frozenset(
     (".cls", ".csv", ".dvc", ".html", ".json", ".jsonl", ".md", ".parquet", ".tsv", ".txt", ".xml", ".yaml", ".yml")
@@ -57,59 +47,6 @@ class Source(Protocol):
 
     def listing_digest(self) -> str:
         """A digest of what is there, from names, sizes and entity tags: no image is read."""
-
-
-def locate(uri: str, root: Path) -> tuple[Any, str]:
-    """The fsspec file system of a URL, or of a path that is relative to `root`, and the path on it.
-
-    Raises:
-        DataError: the URL has a scheme that is not installed.
-    """
-    try:
-        fs, path = fsspec.core.url_to_fs(uri if "://" in uri else str(root / uri))
-    except (ImportError, ValueError) as error:
-        raise DataError(f"{uri}: {error}") from None
-    return fs, str(path).rstrip("/")
-
-
-def fetch(fs: Any, path: str, start: int | None = None, end: int | None = None) -> bytes:
-    """Bytes `start` to `end` of a file; a remote one is tried again after an error of the network.
-
-    Raises:
-        OSError: the file cannot be read.
-        DataError: its file system cannot be reached: no fault of the file.
-    """
-    if is_local(fs):
-        return fs.cat_file(path, start, end)
-    try:
-        return retried(lambda: _fetch_remote(fs, path, start, end))
-    except ConnectionError as error:
-        raise DataError(f"{path}: cannot be reached: {error}") from None
-
-
-def _fetch_remote(fs: Any, path: str, start: int | None, end: int | None) -> bytes:
-    try:
-        return fs.cat_file(path, start, end)
-    except BotoCoreError as error:
-        raise ConnectionError(str(error)) from None
-
-
-@contextmanager
-def listing(name: str, uri: str) -> Iterator[None]:
-    """What goes wrong while a source is listed is said of the source.
-
-    Raises:
-        DataError: the source is not reachable, or not for this user.
-    """
-    try:
-        yield
-    except (OSError, BotoCoreError) as error:
-        raise DataError(f"source {name}: {uri}: cannot be listed: {error}") from None
-
-
-def is_local(fs: Any) -> bool:
-    """Whether a file system is this machine's own."""
-    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
 
 
 def listing_digest(infos: Iterable[tuple[str, dict[str, Any]]]) -> str:

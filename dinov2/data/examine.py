@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dinov2.data.config import IngestConfig, SourceConfig
-from dinov2.data.entries import MAX_BYTES, Entry
+from dinov2.data.entries import Entry
 from dinov2.data.inspection import RejectedError, inspect
+from dinov2.data.places import MAX_BYTES
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dinov2.data.config import IngestConfig, SourceConfig
-from dinov2.data.entries import listing
 from dinov2.data.examine import Examined, Named, examine, named
 from dinov2.data.manifest import REJECTS, SCHEMA
+from dinov2.data.places import listing
 from dinov2.data.sources import open_source
 from dinov2.errors import DataError
 from dinov2.progress import progress

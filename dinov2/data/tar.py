@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from dinov2.data.config import SourceConfig
-from dinov2.data.entries import SPLITS, Entry, fetch, from_folders, is_candidate, listing_digest, locate
+from dinov2.data.entries import SPLITS, Entry, from_folders, is_candidate, listing_digest
+from dinov2.data.places import fetch, locate
 from dinov2.errors import DataError
 from dinov2.storage import Store
 

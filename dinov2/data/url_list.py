@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from dinov2.data.config import SourceConfig
 from dinov2.data.download import download, is_remote
-from dinov2.data.entries import Entry, fetch, locate
+from dinov2.data.entries import Entry
+from dinov2.data.places import fetch, locate
 from dinov2.errors import DataError
 from dinov2.storage import Store
 

@@ -6,7 +6,6 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from dinov2.models.packing import Layout
 
-
 DENSE_TOKENS = 512
 
 

@@ -58,9 +58,8 @@ class Params(Config):
             if own != patch:
                 raise ValueError(f"distill.models.{student}.patch_size {own} is not its teacher's, {patch}")
         if self.distill.warmup_epochs >= self.distill.epochs:
-            raise ValueError(
-                f"distill.warmup_epochs {self.distill.warmup_epochs:g} is not below distill.epochs {self.distill.epochs:g}"
-            )
+            warmup, epochs = self.distill.warmup_epochs, self.distill.epochs
+            raise ValueError(f"distill.warmup_epochs {warmup:g} is not below distill.epochs {epochs:g}")
 
 
 def load_params(root: Path) -> Params:

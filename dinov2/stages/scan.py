@@ -2,7 +2,7 @@
 
 import json
 
-from dinov2.data.entries import listing
+from dinov2.data.places import listing
 from dinov2.data.sources import open_source
 from dinov2.stages.context import Context
 from dinov2.stages.files import SOURCES

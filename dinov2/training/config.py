@@ -8,7 +8,7 @@ from dinov2.config import Config
 from dinov2.data.augment import CropsConfig
 from dinov2.data.masks import MaskConfig
 from dinov2.models import ModelConfig
-from dinov2.training.network import HeadsConfig
+from dinov2.training.network import HeadsConfig, Start
 from dinov2.training.objective import ObjectiveConfig
 from dinov2.training.optimiser import OptimiserConfig, Schedules
 from dinov2.training.sharding import Precision
@@ -27,6 +27,7 @@ class TrainingConfig(Config):
     epochs: PositiveFloat = 500
     epoch_length: PositiveFloat = 1250
     precision: Precision = "bf16"
+    initialisation: Start = "published"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -88,7 +88,7 @@ def build_trainee(
         DataError: a file is damaged or does not fit the configuration.
     """
     torch.manual_seed(seed)
-    student = build_network(config.model, config.heads, config.crops.global_size)
+    student = build_network(config.model, config.heads, config.crops.global_size, config.initialisation)
     average = build_network(config.model, config.heads, config.crops.global_size)
     average.load_state_dict(student.state_dict())
     if start is not None:

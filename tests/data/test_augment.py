@@ -46,9 +46,8 @@ def test_crops_cover_the_share_of_the_area_asked_for(image: np.ndarray, scale: t
         width = (crop[..., 0].max() - crop[..., 0].min()) / 255
         height = (crop[..., 1].max() - crop[..., 1].min()) / 255
         shares.append(width * height)
-    assert min(shares) > scale[0] * 0.75
-    assert max(shares) < scale[1] * 1.1, max(shares)
-    assert np.mean(shares) == pytest.approx(np.mean(scale), abs=0.1)
+    assert scale[0] * 0.75 < min(shares) < scale[0] * 1.25
+    assert scale[1] * 0.8 < max(shares) < scale[1] * 1.1
 
 
 def test_an_image_too_narrow_for_any_crop_gives_its_middle() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 from dinov2.curation.descriptors.planes import ORIENTATIONS, oriented_edges, scaled
 from dinov2.curation.descriptors.protocol import unit

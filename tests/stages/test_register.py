@@ -1,0 +1,127 @@
+"""A registered backbone: one version for its weights and figures, and the embeddings of the model itself."""
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dinov2.data.images import normalise
+from dinov2.models import create_model, load_backbone, save_backbone
+from dinov2.registry.client import connect, tracking_uri
+from dinov2.settings import Settings
+from dinov2.stages import register
+from dinov2.stages.context import Context
+from dinov2.stages.params import load_params
+from dinov2.storage import file_sha256, write_json
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _score(accuracy: float) -> dict[str, float]:
+    return {"accuracy": accuracy, "low": accuracy - 0.05, "high": accuracy + 0.05}
+
+
+def _metrics(accuracy: float) -> dict:
+    scores = {"model": _score(accuracy), "random": _score(0.4), "pixels": _score(0.3)}
+    sizes = {"classes": 4, "train": 40, "test": 20, "unseen_classes": 0, "unseen_images": 0, "chance": 0.25}
+    return {"labelled_sets": 1, "skipped": {}, "datasets": {"flowers": {**sizes, "protocols": {"knn": scores}}}}
+
+
+def _context(root: Path) -> Context:
+    torch.manual_seed(0)
+    save_backbone(root / "weights" / "S.safetensors", create_model("vit_tiny", patch_size=8, depth=1))
+    write_json(root / "metrics" / "evaluate" / "S.json", _metrics(0.75))
+    (root / "data").mkdir()
+    (root / "data" / "manifest.parquet").write_bytes(b"a manifest")
+    shutil.copy(REPOSITORY / "params.yaml", root)
+    return Context(root, load_params(root), Settings())
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    """A workspace in which S is registered."""
+    made = _context(tmp_path_factory.mktemp("workspace"))
+    register.run(made, "S")
+    return made
+
+
+@pytest.fixture(scope="module")
+def served(context: Context) -> mlflow.pyfunc.PyFuncModel:
+    """The candidate, out of the registry."""
+    mlflow.set_tracking_uri(tracking_uri(context.settings, context.root))
+    mlflow.set_registry_uri(tracking_uri(context.settings, context.root))
+    return mlflow.pyfunc.load_model("models:/dinov2-S@candidate")
+
+
+def test_every_kind_of_input_gives_the_embedding_of_the_model_itself(
+    context: Context, served: mlflow.pyfunc.PyFuncModel, tmp_path: Path
+) -> None:
+    resolution = context.params.evaluate.resolution
+    side = round(resolution * 256 / 224)
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    start = (side - resolution) // 2
+    centre = image[start : start + resolution, start : start + resolution]
+    with torch.inference_mode():
+        expected = load_backbone(context.root / "weights" / "S.safetensors")(normalise(centre[None])).numpy()
+    data = cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
+    path = tmp_path / "ein Bild.png"
+    path.write_bytes(data)
+    for cell in (image, data, base64.b64encode(data).decode(), str(path)):
+        found = served.predict(pd.DataFrame({"image": [cell]}))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_many_images_keep_their_order(served: mlflow.pyfunc.PyFuncModel) -> None:
+    images = [np.full((40, 50, 3), value, np.uint8) for value in range(70)]
+    together = served.predict(pd.DataFrame({"image": images}))
+    assert together.shape == (70, 192)
+    np.testing.assert_allclose(together[69:], served.predict(pd.DataFrame({"image": images[69:]})), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cell", "fault"),
+    [
+        (b"no image", "cannot decode an image"),
+        ("/nowhere/image.png", "neither base64 nor a file"),
+        (np.zeros((4, 4), np.uint8), r"wanted \(H, W, 3\) uint8"),
+    ],
+)
+def test_what_is_no_image_is_refused(served: mlflow.pyfunc.PyFuncModel, cell: object, fault: str) -> None:
+    with pytest.raises(Exception, match=fault):
+        served.predict(pd.DataFrame({"image": [cell]}))
+
+
+def test_the_version_says_where_it_comes_from_and_holds_no_pickle(context: Context) -> None:
+    client = connect(context.settings, context.root)
+    version = client.get_model_version_by_alias("dinov2-S", "candidate")
+    assert version.tags["dinov2.weights_sha256"] == file_sha256(context.root / "weights" / "S.safetensors")
+    assert version.tags["dinov2.manifest_sha256"] == file_sha256(context.root / "data" / "manifest.parquet")
+    assert version.tags["dinov2.commit"].startswith("none: ")
+    assert "flowers knn 75.0%" in version.description
+    files = [path for path in (context.root / "var" / "mlflow-artifacts").rglob("*") if path.is_file()]
+    assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
+    card = next(path for path in files if path.name == "card.md").read_text()
+    assert "| flowers (4 classes, 20 test images) | knn | 75.0 (70.0–80.0) | 40.0 (35.0–45.0) |" in card
+
+
+def test_the_same_again_is_the_same_version_and_receipt_and_other_figures_make_a_new_candidate(tmp_path: Path) -> None:
+    context = _context(tmp_path)
+    client = connect(context.settings, context.root)
+    receipts = []
+    for accuracy, versions in ((0.75, [1]), (0.75, [1]), (0.8, [1, 2]), (0.75, [1, 2])):
+        write_json(tmp_path / "metrics" / "evaluate" / "S.json", _metrics(accuracy))
+        register.run(context, "S")
+        receipts.append((tmp_path / "registry" / "S.json").read_bytes())
+        found = client.search_model_versions("name = 'dinov2-S'")
+        assert sorted(int(each.version) for each in found) == versions
+    assert receipts[0] == receipts[1] == receipts[3] != receipts[2]
+    assert int(client.get_model_version_by_alias("dinov2-S", "candidate").version) == 1
+    assert json.loads(receipts[0])["metrics"] == _metrics(0.75)

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from dinov2.errors import ConfigError
+from dinov2.settings import load_settings, workspace
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINOV2_STORE", "s3://bucket/prefix")
+    monkeypatch.setenv("DINOV2_WORKERS", "3")
+    assert load_settings().store == "s3://bucket/prefix"
+    assert load_settings().workers_each == 3
+
+
+def test_a_wrong_setting_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINOV2_LAUNCHER", "slurm")
+    with pytest.raises(ConfigError, match=r"DINOV2_LAUNCHER: 'slurm': .*'local'"):
+        load_settings()
+
+
+def test_cores_are_shared_out_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("DINOV2_PROCESSES", "2")
+    assert load_settings().threads_each == 4
+
+
+def test_a_folder_that_is_no_workspace_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"no params\.yaml here; run this in the root of a checkout"):
+        workspace()

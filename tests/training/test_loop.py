@@ -1,0 +1,166 @@
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+
+from dinov2.errors import ConfigError, DataError, UserError
+from dinov2.models import ModelConfig, load_backbone
+from dinov2.models.weights import load_tensors
+from dinov2.training.config import TrainingConfig
+from dinov2.training.loop import train
+from dinov2.training.stopping import StoppedError
+from dinov2.training.work import Place, Work
+
+Works, Places = Callable[..., Work], Callable[..., Place]
+
+
+class Recorder:
+    """A tracker that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        assert metrics["loss"] > 0
+        self.steps.append(step)
+
+
+class StopAt(Recorder):
+    """A tracker that has the process told to stop after a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        super().log(step, metrics)
+        if step == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(work: Works, place: Places) -> None:
+    whole, broken = work("whole"), work("broken", images_digest="other")
+    history = train(whole, place())
+    with pytest.raises(StoppedError, match="saved after step 2 of 6"):
+        train(broken, place(), StopAt(2))
+    recorder = Recorder()
+    again = train(broken, place(), recorder)
+    assert recorder.steps == [3, 4, 5, 6]
+    assert again.csv() == history.csv()
+    assert broken.backbone.read_bytes() == whole.backbone.read_bytes()
+    assert broken.training is not None
+    assert whole.training is not None
+    assert broken.training.read_bytes() == whole.training.read_bytes()
+
+
+def test_loading_processes_change_nothing(work: Works, place: Places) -> None:
+    alone, helped = work("alone"), work("helped", images_digest="other")
+    train(alone, place())
+    train(helped, place(workers=2))
+    assert alone.backbone.read_bytes() == helped.backbone.read_bytes()
+
+
+def test_a_finished_run_is_not_done_again(work: Works, place: Places) -> None:
+    done, recorder = work("done"), Recorder()
+    train(done, place())
+    before = done.backbone.read_bytes()
+    done.backbone.unlink()
+    train(done, place(), recorder)
+    assert recorder.steps == []
+    assert done.backbone.read_bytes() == before
+
+
+def test_a_save_that_was_cut_short_is_passed_over(work: Works, place: Places) -> None:
+    broken, here = work("broken"), place(checkpoint_seconds=0.0)
+    with pytest.raises(StoppedError):
+        train(broken, here, StopAt(4))
+    here.store.delete(f"training/{broken.digest}/00000004.complete")
+    recorder = Recorder()
+    train(broken, here, recorder)
+    assert recorder.steps == [4, 5, 6]
+
+
+def test_other_inputs_are_another_run(work: Works, config: TrainingConfig) -> None:
+    one = work("one")
+    others = [
+        replace(one, seed=4),
+        replace(one, images_digest="changed"),
+        replace(one, start_digest="file"),
+        replace(one, teacher_digest="file"),
+        replace(one, config=config.model_copy(update={"batch_size": 6})),
+    ]
+    assert len({run.digest for run in (one, *others)}) == 6
+    assert replace(one, backbone=Path("elsewhere")).digest == one.digest
+
+
+def test_the_average_follows_the_student(work: Works, place: Places) -> None:
+    run = work("run")
+    train(run, place())
+    assert run.training is not None
+    tensors, _ = load_tensors(run.training)
+    names = [name.removeprefix("teacher.") for name in tensors if name.startswith("teacher.")]
+    assert {f"student.{name}" for name in names} <= tensors.keys()
+    distances = [float((tensors[f"student.{n}"] - tensors[f"teacher.{n}"]).abs().max()) for n in names]
+    assert max(distances) > 0
+    backbone = load_backbone(run.backbone).state_dict()
+    assert all(torch.equal(value, tensors[f"teacher.backbone.{name}"]) for name, value in backbone.items())
+
+
+def test_centring_resumes_exactly_too(work: Works, place: Places, config: TrainingConfig) -> None:
+    centred = config.model_copy(update={"objective": config.objective.model_copy(update={"targets": "centring"})})
+    whole, broken = work("whole", config=centred), work("broken", config=centred, images_digest="other")
+    train(whole, place())
+    with pytest.raises(StoppedError):
+        train(broken, place(), StopAt(3))
+    train(broken, place())
+    assert whole.backbone.read_bytes() == broken.backbone.read_bytes()
+
+
+def test_high_resolution_goes_on_from_pretraining_with_more_positions(
+    work: Works, place: Places, config: TrainingConfig
+) -> None:
+    first = work("first")
+    train(first, place())
+    larger = config.model_copy(update={"crops": config.crops.model_copy(update={"global_size": 48}), "epochs": 2.0})
+    second = work("second", config=larger, start=first.training, start_digest="first")
+    train(second, place())
+    model = load_backbone(second.backbone)
+    assert model.pos_embed.shape == (1, 1 + 36, 32)
+    start, end = load_backbone(first.backbone), model
+    assert torch.nn.functional.cosine_similarity(start.norm.weight, end.norm.weight, dim=0) > 0.99
+
+
+def test_a_student_learns_from_a_frozen_teacher(work: Works, place: Places, config: TrainingConfig) -> None:
+    first = work("first")
+    train(first, place())
+    assert first.training is not None
+    before = first.training.read_bytes()
+    small = ModelConfig(arch="vit_tiny", embed_dim=16, depth=1, num_heads=1, patch_size=8)
+    told = {"config": config.model_copy(update={"model": small}), "teacher": first.training, "teacher_digest": "first"}
+    pupil = work("pupil", training=None, **told)
+    history = train(pupil, place())
+    assert first.training.read_bytes() == before
+    assert load_backbone(pupil.backbone).embed_dim == 16
+    assert history.rows[-1]["ibot"] > 0
+
+
+def test_no_images_and_a_missing_start_are_told(work: Works, place: Places, images: pa.Table, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="none: the training manifest has no images"):
+        train(work("none", images=images.slice(0, 0)), place())
+    with pytest.raises(DataError, match=r"gone\.safetensors: no such weights file"):
+        train(work("start", start=tmp_path / "gone.safetensors"), place())
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_it_spoils_the_weights(
+    work: Works, place: Places, config: TrainingConfig
+) -> None:
+    wild = config.optimiser.model_copy(update={"base_lr": 1e30, "warmup_epochs": 0.0})
+    run = work("wild", config=config.model_copy(update={"optimiser": wild}))
+    with pytest.raises(UserError, match=r"wild: step \d: a loss or gradient is not finite"):
+        train(run, place())
+    assert not run.backbone.exists()
