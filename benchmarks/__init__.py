@@ -1,0 +1,1 @@
+"""Measurements that anyone can repeat; each prints ratios against a baseline of the same run."""

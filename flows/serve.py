@@ -1,0 +1,52 @@
+"""The process that carries out runs started from Prefect's pages: it serves the deployments of `prefect.yaml`."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from prefect import Flow, serve
+from prefect.deployments.runner import RunnerDeployment
+from prefect.flows import load_flow_from_entrypoint
+from prefect.schedules import Cron, Interval, RRule, Schedule
+
+from dinov2.config import read_yaml
+from dinov2.errors import ConfigError, told_in_one_line
+from dinov2.settings import workspace
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"cron": Cron, "interval": Interval, "rrule": RRule}
+
+
+def deployments(root: Path) -> Iterator[RunnerDeployment]:
+    """What `root`'s `prefect.yaml` lists; its keys are the arguments of Prefect's `Flow.to_deployment`.
+
+    Raises:
+        ConfigError: `prefect.yaml` is missing or lists none, a deployment lacks its name or its entrypoint, or a
+            schedule is none of cron, interval and rrule.
+    """
+    path = root / "prefect.yaml"
+    listed = read_yaml(path).get("deployments")
+    if not listed:
+        raise ConfigError(f"{path}: deployments: none is listed")
+    for entry in listed:
+        if missing := {"name", "entrypoint"} - entry.keys():
+            raise ConfigError(f"{path}: deployments: {' and '.join(sorted(missing))} missing in {entry}")
+        yield _deployment(root, dict(entry))
+
+
+def _deployment(root: Path, entry: dict[str, Any]) -> RunnerDeployment:
+    path, _, name = entry.pop("entrypoint").partition(":")
+    flow: Flow = load_flow_from_entrypoint(f"{root / path}:{name}")
+    schedules = [_schedule(root, dict(schedule)) for schedule in entry.pop("schedules", [])]
+    return cast(RunnerDeployment, flow.to_deployment(**entry, schedules=schedules))
+
+
+def _schedule(root: Path, entry: dict[str, Any]) -> Schedule:
+    for kind, make in SCHEDULES.items():
+        if kind in entry:
+            return make(entry.pop(kind), **entry)
+    raise ConfigError(f"{root / 'prefect.yaml'}: schedules: {entry}: give one of {', '.join(SCHEDULES)}")
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        serve(*deployments(workspace()), pause_on_shutdown=False)

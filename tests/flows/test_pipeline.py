@@ -1,0 +1,111 @@
+"""The flow does what `dvc repro` does, says what happened, and can be killed at any moment."""
+
+import re
+import signal
+import sqlite3
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows.conftest import Workspace, make_workspace, wait_for
+
+pytestmark = pytest.mark.slow
+
+FLOW = ("-m", "flows.pipeline")
+
+
+def _outcomes(output: str) -> dict[str, str]:
+    """Stage to outcome, out of the table at the end."""
+    found = re.findall(r"^ (\S+)\s+(ran|restored|up to date|failed|not run)\s+[\d.]+ s\s*$", output, re.MULTILINE)
+    return dict(found)
+
+
+def test_it_leaves_what_dvc_repro_leaves_and_a_second_run_runs_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    other = make_workspace(tmp_path / "other")
+    assert other.run("-m", "dvc", "repro")[0] == 0
+    code, output = workspace.run(*FLOW)
+    assert code == 0, output
+    assert _outcomes(output) == dict.fromkeys(["first", "second", "distill@S", "distill@B", "last"], "ran")
+    assert "make up" in output
+    lock = (workspace.root / "dvc.lock").read_bytes()
+    assert lock == (other.root / "dvc.lock").read_bytes()
+    assert workspace.ran() == ["first", "second", "S", "B", "last"]
+
+    code, output = workspace.run(*FLOW)
+    assert code == 0, output
+    assert set(_outcomes(output).values()) == {"up to date"}
+    assert workspace.ran() == []
+    assert (workspace.root / "dvc.lock").read_bytes() == lock
+    assert workspace.run("-m", "dvc", "repro")[1].count("didn't change, skipping") == 5
+
+    workspace.write("input.txt", "another\n")  # first runs again, writes the same, and so nothing else does
+    code, output = workspace.run(*FLOW, "distill@S")
+    assert _outcomes(output) == {"first": "ran", "second": "up to date", "distill@S": "up to date"}
+    assert workspace.ran() == ["first"]
+    assert _logged(workspace.root, "Running stage 'first':"), "what a stage says is in Prefect's database as well"
+    assert workspace.processes() == []
+
+
+def test_a_users_mistake_is_shown_with_its_log_and_never_retried(workspace: Workspace) -> None:
+    stages = (workspace.root / "dvc.yaml").read_text()
+    failing = "echo S >> ran.log; echo 'distill.x=3, allowed are 1 and 2'; exit 2"
+    workspace.write("dvc.yaml", stages.replace("cat first.txt second.txt > ${item.student}.txt", f"{failing}; true", 1))
+    code, output = workspace.run(*FLOW)
+    assert code == 2
+    assert "stage distill@S failed with exit code 2" in output
+    assert output.count("distill.x=3, allowed are 1 and 2") >= 2, "in the output and in the summary"
+    assert str(workspace.root / "var" / "logs" / "distill@S.log") in output
+    assert _outcomes(output)["last"] == "not run"
+    assert workspace.ran() == ["first", "second", "S", "S"], "each of the two students once"
+    assert "Traceback" not in output
+
+
+def test_what_dvc_itself_refuses_is_not_retried(workspace: Workspace) -> None:
+    (workspace.root / "input.txt").unlink()
+    code, output = workspace.run(*FLOW, "first")
+    assert code == 1
+    assert "stage first failed with exit code 255" in output
+    assert "input.txt" in output
+    assert "(attempt 2)" not in output
+
+
+def test_a_crash_is_tried_once_more(workspace: Workspace) -> None:
+    stages = (workspace.root / "dvc.yaml").read_text()
+    crashing = "test -e crashed || { touch crashed; exit 1; }; echo one"
+    workspace.write("dvc.yaml", stages.replace("echo one", crashing, 1))
+    code, output = workspace.run(*FLOW, "first")
+    assert code == 0, output
+    assert "(attempt 2)" in output
+    assert _outcomes(output) == {"first": "ran"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_flow_leaves_no_process_and_the_next_goes_on(workspace: Workspace, number: signal.Signals) -> None:
+    stages = (workspace.root / "dvc.yaml").read_text()
+    waiting = "touch began; test -e go_on || sleep 600; echo two"
+    workspace.write("dvc.yaml", stages.replace("echo two", waiting, 1))
+    process = workspace.start(*FLOW)
+    wait_for((workspace.root / "began").exists, seconds=120)
+    psutil.Process(process.pid).send_signal(number)
+    process.communicate(timeout=30)
+    wait_for(lambda: not workspace.processes(), seconds=20)
+    workspace.write("go_on", "")
+    code, output = workspace.run(*FLOW)
+    assert code == 0, output
+    assert workspace.ran() == ["first", "second", "S", "B", "last"], "first is not done twice"
+
+
+def test_faulty_parameters_are_told_before_anything_runs(workspace: Workspace) -> None:
+    with (workspace.root / "params.yaml").open("a") as file:
+        file.write("sed: 1\n")
+    code, output = workspace.run(*FLOW)
+    assert code == 2
+    assert "params.yaml: sed: no such parameter" in output
+    assert "Traceback" not in output
+    assert workspace.ran() == []
+
+
+def _logged(root: Path, text: str) -> bool:
+    with sqlite3.connect(root / "var" / "prefect" / "prefect.db") as database:
+        return bool(database.execute("select count(*) from log where message like ?", (f"%{text}%",)).fetchone()[0])
