@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,6 +107,29 @@ class Store:
         else:
             retried(lambda: self.fs.pipe_file(path, data))
 
+    def write_checked(self, name: str, data: bytes) -> str:
+        """Write `name`, then its SHA-256 beside it as NAME.sha256, and give that.
+
+        A blob without a checksum was interrupted.
+        """
+        checksum = hashlib.sha256(data).hexdigest()
+        self.write(name, data)
+        self.write(_sidecar(name), checksum.encode())
+        return checksum
+
+    def read_checked(self, name: str) -> bytes | None:
+        """The bytes of `name` as `write_checked` wrote them; None when they are not there.
+
+        Damaged ones are as good as none, and are said to be: who asked makes them again.
+        """
+        if not (self.exists(name) and self.exists(_sidecar(name))):
+            return None
+        data = self.read(name)
+        if self.read(_sidecar(name)) == hashlib.sha256(data).hexdigest().encode():
+            return data
+        print(f"{self.url_of(name)}: damaged (its checksum differs); made again", file=sys.stderr, flush=True)
+        return None
+
     def list(self, prefix: str) -> list[str]:
         """Names that begin with the folder `prefix`, sorted; empty when there is none."""
         base = self.path(prefix)
@@ -122,3 +146,7 @@ class Store:
 
     def _is_local(self) -> bool:
         return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+
+
+def _sidecar(name: str) -> str:
+    return f"{name}.sha256"

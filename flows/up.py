@@ -1,4 +1,7 @@
-"""`make up`: Prefect's server, MLflow's server and the process that carries out runs, until Ctrl-C."""
+"""`make up`: Prefect's server, MLflow's server and the process that carries out runs, until Ctrl-C.
+
+MLflow is served only where it is a database of this workspace, as it is by default.
+"""
 
 import signal
 import sys
@@ -11,7 +14,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dinov2.errors import EXIT_USER_ERROR, ConfigError, UserError
-from dinov2.settings import load_settings, workspace
+from dinov2.registry.client import SQLITE, tracking_uri
+from dinov2.settings import Settings, load_settings, workspace
 from flows.process import Guarded
 from flows.servers import HOST, ServerError, log_of, require_free_port, serving, wait_until_healthy
 
@@ -41,40 +45,50 @@ def load_ports() -> Ports:
 
 
 @contextmanager
-def services(root: Path, ports: Ports) -> Iterator[dict[str, Guarded]]:
-    """Both servers and the worker, by name, all answering; they end with the block, the worker first.
+def services(root: Path, ports: Ports, settings: Settings) -> Iterator[dict[str, Guarded]]:
+    """The servers and the worker, by name, all answering; they end with the block, the worker first.
 
     Raises:
         ConfigError: a port is taken.
         ServerError: one of them does not start.
     """
     require_free_port(ports.prefect_port, "Prefect", "DINOV2_PREFECT_PORT")
-    require_free_port(ports.mlflow_port, "MLflow", "DINOV2_MLFLOW_PORT")
+    ours = database(settings, root)
+    if ours:
+        require_free_port(ports.mlflow_port, "MLflow", "DINOV2_MLFLOW_PORT")
     prefect, mlflow = f"http://{HOST}:{ports.prefect_port}", f"http://{HOST}:{ports.mlflow_port}"
     with ExitStack() as stack:
-        started = {
-            name: stack.enter_context(serving(name, command, root, environment))
-            for name, command, environment in (
-                ("mlflow-server", _mlflow(root, ports.mlflow_port), {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}),
-                ("prefect-server", _prefect(ports.prefect_port), {}),
-            )
-        }
+        started: dict[str, Guarded] = {}
+        if ours:
+            command = _mlflow(ours, root / settings.artifacts, ports.mlflow_port)
+            quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+            started["mlflow-server"] = stack.enter_context(serving("mlflow-server", command, root, quiet))
+        server = serving("prefect-server", _prefect(ports.prefect_port), root)
+        started["prefect-server"] = stack.enter_context(server)
         wait_until_healthy(started["prefect-server"], f"{prefect}/api/health", "prefect-server", root)
         worker = serving("worker", [sys.executable, "-m", "flows.serve"], root, {"PREFECT_API_URL": f"{prefect}/api"})
         started["worker"] = stack.enter_context(worker)
-        wait_until_healthy(started["mlflow-server"], f"{mlflow}/health", "mlflow-server", root)
+        if ours:
+            wait_until_healthy(started["mlflow-server"], f"{mlflow}/health", "mlflow-server", root)
         wait_until_healthy(started["worker"], f"{prefect}/api/deployments/name/pipeline/pipeline", "worker", root)
         yield started
+
+
+def database(settings: Settings, root: Path) -> Path | None:
+    """MLflow's SQLite file, when it lies in the workspace; None when `DINOV2_TRACKING` names a place elsewhere."""
+    uri = tracking_uri(settings, root)
+    path = Path(uri.removeprefix(SQLITE)).resolve()
+    return path if uri.startswith(SQLITE) and path.is_relative_to(root.resolve()) else None
 
 
 def _prefect(port: int) -> list[str]:
     return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
 
 
-def _mlflow(root: Path, port: int) -> list[str]:
-    artifacts = root / load_settings().artifacts
-    artifacts.mkdir(parents=True, exist_ok=True)
-    backend = ["--backend-store-uri", f"sqlite:///{root / 'var' / 'mlflow.db'}"]
+def _mlflow(file: Path, artifacts: Path, port: int) -> list[str]:
+    for folder in (file.parent, artifacts):
+        folder.mkdir(parents=True, exist_ok=True)
+    backend = ["--backend-store-uri", f"{SQLITE}{file}"]
     where = ["--host", HOST, "--port", str(port), "--workers", "1"]
     return [sys.executable, "-m", "mlflow", "server", *backend, "--artifacts-destination", str(artifacts), *where]
 
@@ -84,12 +98,13 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts background jobs that ignore it
         signal.signal(number, signal.default_int_handler)
     try:
-        root, ports = workspace(), load_ports()
-        print("Starting Prefect and MLflow (the first time takes longer: their databases are made) ...", flush=True)
-        with services(root, ports) as started:
+        root, ports, settings = workspace(), load_ports(), load_settings()
+        print("Starting (the first time takes longer: databases are made) ...", flush=True)
+        with services(root, ports, settings) as started:
+            mlflow = f"http://{HOST}:{ports.mlflow_port}" if "mlflow-server" in started else settings.tracking
             print(f"Prefect  http://{HOST}:{ports.prefect_port}   runs, their logs, and the button that starts one")
-            print(f"MLflow   http://{HOST}:{ports.mlflow_port}   curves, metrics and registered models")
-            print("Ctrl-C stops both.", flush=True)
+            print(f"MLflow   {mlflow}   curves, metrics and registered models")
+            print("Ctrl-C stops what was started here.", flush=True)
             while all(service.poll() is None for service in started.values()):
                 time.sleep(WATCH_S)
             ended = next(name for name, service in started.items() if service.poll() is not None)

@@ -65,6 +65,19 @@ def test_a_store_keeps_blobs_by_name(url: str, tmp_path: Path) -> None:
         store.read("a/b/two")
 
 
+def test_a_checked_blob_is_whole_or_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store("folder", tmp_path)
+    assert store.read_checked("a/one") is None
+    assert store.write_checked("a/one", b"abc") == file_sha256(tmp_path / "folder" / "a" / "one")
+    assert store.read_checked("a/one") == b"abc"
+    store.write("a/one.sha256", b"\xff")
+    assert store.read_checked("a/one") is None
+    assert capsys.readouterr().err == f"{store.url_of('a/one')}: damaged (its checksum differs); made again\n"
+    store.delete("a/one.sha256")
+    assert store.read_checked("a/one") is None
+    assert capsys.readouterr().err == ""
+
+
 def test_a_passing_fault_is_tried_again_and_a_lasting_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(storage.time, "sleep", waits.append)

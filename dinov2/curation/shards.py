@@ -16,7 +16,7 @@ def shard_name(descriptor: Descriptor, sha256s: Sequence[str]) -> str:
         embeddings/<descriptor's digest>/<digest of the images' sha256>.npy         float16
         embeddings/<descriptor's digest>/<digest of the images' sha256>.npy.sha256  of the .npy file
 
-    The checksum is written last: a shard without one was interrupted.
+    See `Store.write_checked`.
     """
     return f"embeddings/{descriptor.digest}/{digest(list(sha256s))}.npy"
 
@@ -25,17 +25,13 @@ def write_shard(store: Store, name: str, vectors: np.ndarray) -> str:
     """Store (B, D) as float16 and give the checksum."""
     buffer = io.BytesIO()
     np.save(buffer, vectors.astype(np.float16), allow_pickle=False)
-    checksum = hashlib.sha256(buffer.getbuffer()).hexdigest()
-    store.write(name, buffer.getvalue())
-    store.write(_sidecar(name), checksum.encode())
-    return checksum
+    return store.write_checked(name, buffer.getvalue())
 
 
-def recorded_checksum(store: Store, name: str) -> str | None:
-    """The checksum that was written after the shard `name`; None when there is no whole shard."""
-    if not (store.exists(name) and store.exists(_sidecar(name))):
-        return None
-    return store.read(_sidecar(name)).decode(errors="replace").strip()
+def checksum_of(store: Store, name: str) -> str | None:
+    """The checksum of the shard `name`; None when it is not there, or damaged, which is said."""
+    data = store.read_checked(name)
+    return None if data is None else hashlib.sha256(data).hexdigest()
 
 
 def read_shard(store: Store, name: str, checksum: str) -> np.ndarray | None:
@@ -44,7 +40,3 @@ def read_shard(store: Store, name: str, checksum: str) -> np.ndarray | None:
     if hashlib.sha256(data).hexdigest() != checksum:
         return None
     return np.load(io.BytesIO(data), allow_pickle=False)
-
-
-def _sidecar(name: str) -> str:
-    return f"{name}.sha256"

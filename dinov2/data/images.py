@@ -135,6 +135,16 @@ def center_crop(image: Pixels, size: int) -> Pixels:
     return image[top : top + size, left : left + size]
 
 
+def evaluation_side(resolution: int) -> int:
+    """What the shortest side is brought to before a centre of `resolution` is cut: 256 for 224, as is usual."""
+    return round(resolution * 256 / 224)
+
+
+def evaluation_view(image: Pixels, resolution: int) -> Pixels:
+    """(resolution, resolution, 3): what models are shown of an (H, W, 3) image when they are evaluated and served."""
+    return center_crop(resize_shortest(image, evaluation_side(resolution)), resolution)
+
+
 def normalise(images: Pixels | Tensor) -> Tensor:
     """8-bit images (B, H, W, 3) to what models take: (B, 3, H, W) float32 with ImageNet's mean and deviation.
 

@@ -1,8 +1,6 @@
 """Every file of every source to a manifest of usable images and a list of rejects."""
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dinov2.data.config import IngestConfig, SourceConfig
-from dinov2.data.examine import Examined, Named, examine, named
+from dinov2.data.examine import examine, named
 from dinov2.data.manifest import REJECTS, SCHEMA
 from dinov2.data.places import listing
 from dinov2.data.sources import open_source
+from dinov2.data.stream import in_batches
 from dinov2.errors import DataError
 from dinov2.progress import progress
 from dinov2.storage import Store
@@ -24,7 +23,7 @@ THREADS = 16
 """More than cores: most of the time they wait for a disk or a network."""
 
 CHUNK, AHEAD = 32, 4
-"""Files that a thread examines at a time, and such chunks for each thread that may be under way."""
+"""Files in a chunk, and chunks for each thread that may be under way."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def _ingest_source(
     look = partial(examine, source=source, read=opened.read, config=config)
     images, rejects = [SCHEMA.empty_table()], [REJECTS.empty_table()]
     with progress(f"ingest {source.name}", len(entries)) as shown:
-        for chunk in _in_threads(look, entries, threads):
+        for chunk in in_batches(look, entries, CHUNK, threads, AHEAD * threads):
             images.append(pa.Table.from_pylist([row for row, _ in chunk if row], SCHEMA))
             rejects.append(pa.Table.from_pylist([reject for _, reject in chunk if reject], REJECTS))
             shown.advance(len(chunk))
@@ -78,22 +77,6 @@ def _ingest_source(
             + (f", rejected as: {why}" if why else "")
         )
     return usable, refused
-
-
-def _in_threads(look: Callable[[Named], Examined], entries: Sequence[Named], threads: int) -> Iterator[list[Examined]]:
-    """What `look` says of all entries, in their order, a chunk at a time."""
-    under_way: deque[Future[list[Examined]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for start in range(0, len(entries), CHUNK):
-                chunk = entries[start : start + CHUNK]
-                under_way.append(pool.submit(lambda some: [look(entry) for entry in some], chunk))
-                if len(under_way) >= AHEAD * threads:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _metrics(config: IngestConfig, manifest: pa.Table, rejects: pa.Table) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import pyarrow as pa
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from dinov2.data.images import normalise
+from dinov2.data.images import center_crop, normalise, resize_shortest
 from dinov2.data.sources import ImageReader
+from dinov2.data.stream import Row, read_image
 from dinov2.evaluation.datasets import LabelledSet
-from dinov2.evaluation.features import Row, center_view, read_image
 from dinov2.evaluation.galleries import spread
 from dinov2.evaluation.pca import colours
 from dinov2.models import VisionTransformer
@@ -38,7 +38,8 @@ def pictured(sets: Sequence[LabelledSet], manifest: pa.Table, count: int) -> lis
 
 def photographs(reader: ImageReader, rows: Sequence[Row], resolution: int) -> np.ndarray:
     """(N, resolution, resolution, 3) uint8: the centre of each image, as large as fits."""
-    return np.stack([center_view(read_image(reader, row, resolution), resolution, resolution) for row in rows])
+    images = (resize_shortest(read_image(reader, row, resolution), resolution) for row in rows)
+    return np.stack([center_crop(image, resolution) for image in images])
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from dinov2.data.sources import ImageReader
-from dinov2.evaluation.features import read_image
+from dinov2.data.stream import read_image
 from dinov2.progress import track
 
 LONGEST = 128

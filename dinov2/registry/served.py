@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dinov2.data.images import decode_rgb
+from dinov2.data.images import decode_rgb, evaluation_side, evaluation_view
 from dinov2.errors import DataError
 from dinov2.evaluation.encoder import BackboneEncoder
-from dinov2.evaluation.features import center_view
 from dinov2.models import load_backbone
 
 COLUMN = "image"
@@ -52,13 +51,12 @@ def view(cell: Any, resolution: int) -> np.ndarray:
     Raises:
         DataError: it holds no image.
     """
-    side = round(resolution * 256 / 224)  # of the evaluation's views, see `dinov2.evaluation.features`
     if isinstance(cell, np.ndarray):
         if cell.ndim != 3 or cell.shape[2] != 3 or cell.dtype != np.uint8:
             raise DataError(f"pixels of shape {cell.shape} and type {cell.dtype}: wanted (H, W, 3) uint8")
-        return center_view(cell, side, resolution)
+        return evaluation_view(cell, resolution)
     data = cell if isinstance(cell, bytes) else _file_or_base64(str(cell))
-    return center_view(decode_rgb(data, side), side, resolution)
+    return evaluation_view(decode_rgb(data, evaluation_side(resolution)), resolution)
 
 
 def _file_or_base64(text: str) -> bytes:

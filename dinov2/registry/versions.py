@@ -32,7 +32,7 @@ class Entry:
 
     Attributes:
         name: of the registered model.
-        digest: names weights, figures and preparation; one version a digest.
+        digest: names weights, figures, images and preparation; one version a digest.
         weights: the backbone's safetensors file.
         embed_dim: numbers in an embedding.
         resolution: side of the square that images are cut to.

@@ -50,9 +50,10 @@ class Params(Config):
     def _check_phases(self) -> None:
         """The later phases take over most of pretraining's parameters: what they change must fit the rest."""
         patch = self.pretrain.model.patch_size
-        if self.highres.global_size % patch or self.highres.local_size % patch:
-            sizes = f"global_size {self.highres.global_size}, local_size {self.highres.local_size}"
-            raise ValueError(f"highres: {sizes}: not multiples of pretrain.model.patch_size {patch}")
+        for name, phase in {"highres": self.highres, "distill": self.distill}.items():
+            if phase.global_size % patch or phase.local_size % patch:
+                sizes = f"global_size {phase.global_size}, local_size {phase.local_size}"
+                raise ValueError(f"{name}: {sizes}: not multiples of pretrain.model.patch_size {patch}")
         for student in self.distill.students:
             own = self.distill.models[student].patch_size
             if own != patch:

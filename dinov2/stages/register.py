@@ -18,7 +18,7 @@ def run(context: Context, item: str) -> None:
     metrics = json.loads(context.path(files.evaluation(item)).read_text(encoding="utf-8"))
     resolution = context.params.evaluate.resolution
     name = f"{context.params.register_.prefix}-{item}"
-    model, sha256 = load_backbone(weights), file_sha256(weights)
+    model = load_backbone(weights)
     facts = {
         "name": name,
         "model": item,
@@ -26,7 +26,8 @@ def run(context: Context, item: str) -> None:
         "parameters": sum(tensor.numel() for tensor in model.parameters()),
         "embed_dim": model.embed_dim,
         "resolution": resolution,
-        "weights_sha256": sha256,
+        "weights_sha256": file_sha256(weights),
+        "manifest_sha256": file_sha256(context.path(files.MANIFEST)),
         "metrics": metrics,
     }
     entry = Entry(
@@ -38,8 +39,8 @@ def run(context: Context, item: str) -> None:
         headline=_headline(facts),
         card=model_card(facts),
         tags={
-            "dinov2.weights_sha256": sha256,
-            "dinov2.manifest_sha256": file_sha256(context.path(files.MANIFEST)),
+            "dinov2.weights_sha256": facts["weights_sha256"],
+            "dinov2.manifest_sha256": facts["manifest_sha256"],
             "dinov2.commit": current_commit(context.root),
         },
     )

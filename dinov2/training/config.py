@@ -89,6 +89,8 @@ class DistillConfig(Config):
 
     students: tuple[str, ...] = ("S", "B", "L")
     models: dict[str, ModelConfig]
+    global_size: PositiveInt = 224
+    local_size: PositiveInt = 98
     batch_size: PositiveInt = 2048
     epochs: PositiveFloat = 500
     epoch_length: PositiveFloat = 1250
@@ -106,7 +108,7 @@ class DistillConfig(Config):
         return self
 
     def training(self, student: str, teacher: TrainingConfig) -> TrainingConfig:
-        """The whole configuration of one student's run; crops, heads and objective are its teacher's."""
+        """The whole configuration of one student's run; augmentation, heads and objective are its teacher's."""
         optimiser = {
             "base_lr": self.base_lr,
             "warmup_epochs": self.warmup_epochs,
@@ -115,6 +117,7 @@ class DistillConfig(Config):
         }
         changed = {
             "model": self.models[student],
+            "crops": teacher.crops.model_copy(update={"global_size": self.global_size, "local_size": self.local_size}),
             "optimiser": teacher.optimiser.model_copy(update=optimiser),
             "batch_size": self.batch_size,
             "epochs": self.epochs,

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from dinov2.data.images import IMAGENET_MEAN, IMAGENET_STD, center_crop, decode_rgb, normalise, resize_shortest
+from dinov2.data.images import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    center_crop,
+    decode_rgb,
+    evaluation_side,
+    evaluation_view,
+    normalise,
+    resize_shortest,
+)
 from dinov2.data.inspection import inspect
 from dinov2.errors import DataError
 
@@ -146,6 +155,13 @@ def test_resizing_keeps_the_aspect_ratio_and_the_crop_is_central() -> None:
     assert resize_shortest(ramp, 80).shape == (80, 120, 3)
     assert resize_shortest(np.zeros((7, 1000, 3), np.uint8), 14).shape == (14, 2000, 3)
     assert center_crop(ramp, 20)[0, :, 0].tolist() == list(range(20, 40))
+
+
+def test_the_evaluation_shows_the_centre_of_an_image_an_eighth_larger() -> None:
+    assert [evaluation_side(resolution) for resolution in (224, 98, 64)] == [256, 112, 73]
+    image = np.random.default_rng(0).integers(0, 256, (256, 300, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(evaluation_view(image, 224), image[16:240, 38:262])
+    assert evaluation_view(image, 98).shape == (98, 98, 3)
 
 
 def test_normalisation_is_that_of_imagenet() -> None:

@@ -40,12 +40,11 @@ def test_equal_the_backbone_run_by_hand_on_each_image(backbone, counting, manife
         np.testing.assert_allclose(found.patch[number], one.patches[0].mean(0), rtol=1e-4, atol=1e-5)
 
 
-def test_order_is_kept_over_batches_and_parts(counting, manifest, reader, store, monkeypatch):
+def test_order_is_kept_over_parts(counting, manifest, reader, store, monkeypatch):
     rows = manifest.to_pylist()
     extractor = Extractor(reader, store, threads=2)
     whole = extractor(counting, rows, "test")
     monkeypatch.setattr("dinov2.evaluation.features.PART", 13)
-    monkeypatch.setattr("dinov2.evaluation.features.BATCH", 2)
     in_parts = extractor(counting, rows, "test")
     assert counting.seen == 2 * len(rows)
     np.testing.assert_allclose(in_parts.cls, whole.cls, rtol=1e-4, atol=1e-5)
@@ -69,6 +68,25 @@ def test_an_interrupted_run_goes_on_after_the_last_whole_part(counting, manifest
     assert counting.seen == len(rows)
 
 
+def test_a_damaged_part_is_made_again_and_said_to_be(counting, manifest, reader, store, monkeypatch, capsys):
+    monkeypatch.setattr("dinov2.evaluation.features.PART", 20)
+    rows = manifest.to_pylist()
+    extractor = Extractor(reader, store, threads=2)
+    before = extractor(counting, rows[:20], "test")
+    (name,) = (name for name in store.list("features") if name.endswith(".safetensors"))
+    data = store.read(name)
+    store.write(name, data[:-1] + bytes([data[-1] ^ 1]))
+    extractor(counting, rows[20:40], "test")
+    capsys.readouterr()
+    after = extractor(counting, rows[:40], "test")
+    assert counting.seen == 20 + 20 + 20
+    assert [line for line in capsys.readouterr().err.splitlines() if "damaged" in line] == [
+        f"{store.url_of(name)}: damaged (its checksum differs); made again"
+    ]
+    assert store.read(name) == data
+    np.testing.assert_array_equal(after.patch[:20], before.patch)
+
+
 def test_other_weights_resolutions_and_images_are_kept_apart(backbone, manifest, reader, store):
     rows = manifest.to_pylist()[:3]
     extractor = Extractor(reader, store, threads=1)
@@ -81,7 +99,7 @@ def test_other_weights_resolutions_and_images_are_kept_apart(backbone, manifest,
         (other, 32, rows[:2]),
     ):
         extractor(BackboneEncoder(model, resolution, CPU), chosen, "test")
-    assert len(store.list("features")) == 4
+    assert len([name for name in store.list("features") if name.endswith(".safetensors")]) == 4
 
 
 def test_an_image_that_changed_since_ingest_is_refused(counting, manifest, reader, store):

@@ -6,11 +6,14 @@ import signal
 import socket
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from dinov2.settings import Settings
+from flows.up import database
 from tests.flows.conftest import Workspace, wait_for
 
 SCHEDULED = """
@@ -86,6 +89,17 @@ def test_a_port_in_use_is_named_with_the_setting_to_change(workspace: Workspace,
     assert code == 2
     assert re.search(rf"port {ports[name]} cannot be used .*{name}", output), output
     assert workspace.processes() == []
+
+
+@pytest.mark.parametrize("path", ["var/mlflow.db", "runs/other.db", "{root}/var/mlflow.db"])
+def test_a_database_of_the_workspace_is_served(path: str, tmp_path: Path) -> None:
+    path = path.format(root=tmp_path)
+    assert database(Settings(tracking=f"sqlite:///{path}"), tmp_path) == tmp_path / path
+
+
+@pytest.mark.parametrize("tracking", ["http://mlflow:5000", "databricks", "sqlite:////mnt/mlflow.db", "sqlite:///../x"])
+def test_mlflow_elsewhere_is_not_served(tracking: str, tmp_path: Path) -> None:
+    assert database(Settings(tracking=tracking), tmp_path) is None
 
 
 def test_a_port_that_is_none_is_named(workspace: Workspace) -> None:

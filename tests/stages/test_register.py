@@ -124,4 +124,6 @@ def test_the_same_again_is_the_same_version_and_receipt_and_other_figures_make_a
         assert sorted(int(each.version) for each in found) == versions
     assert receipts[0] == receipts[1] == receipts[3] != receipts[2]
     assert int(client.get_model_version_by_alias("dinov2-S", "candidate").version) == 1
-    assert json.loads(receipts[0])["metrics"] == _metrics(0.75)
+    receipt = json.loads(receipts[0])
+    assert receipt["metrics"] == _metrics(0.75)
+    assert receipt["manifest_sha256"] == file_sha256(tmp_path / "data" / "manifest.parquet")

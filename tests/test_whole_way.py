@@ -1,0 +1,164 @@
+"""The whole way at its smallest: every stage really runs, on the built-in sample, in a copy of this checkout."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+TINY = {
+    "pretrain": {"batch_size": 16, "epochs": 4, "epoch_length": 10},
+    "highres": {"batch_size": 16, "iterations": 6},
+    "distill": {"batch_size": 16, "epochs": 3, "epoch_length": 4, "students": ["S"]},
+    "evaluate": {"models": ["highres", "S"], "linear": {"iterations": 30, "batch": 64}},
+}
+Checkout = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Copies of this checkout as a stranger would clone it, with the fewest steps of training."""
+    folder = tmp_path_factory.mktemp("checkouts")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    def make(name: str) -> Path:
+        root = folder / name
+        for file in names:
+            if (ROOT / file).is_file():
+                (root / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, root / file)
+        params = yaml.safe_load((root / "params.yaml").read_text())
+        for section, changes in TINY.items():
+            params[section] |= changes
+        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+        return root
+
+    return make
+
+
+def environment(**settings: str) -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DINOV2_", "MLFLOW_"))
+    }
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"} | settings
+
+
+def run(root: Path, *command: str, **settings: str) -> str:
+    """Run a command in a checkout and return what it said; it must end well."""
+    done = subprocess.run(command, cwd=root, env=environment(**settings), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def walked(checkout: Checkout) -> Path:
+    """A checkout in which the flow went the whole way."""
+    root = checkout("flow")
+    run(root, "dinov2", "scan")
+    run(root, sys.executable, "-m", "flows.pipeline")
+    return root
+
+
+def test_the_flow_leaves_every_output_and_figures_with_their_controls(walked: Path) -> None:
+    stages = yaml.safe_load((walked / "dvc.lock").read_text())["stages"]
+    for stage in stages.values():
+        for out in stage["outs"]:
+            assert (walked / out["path"]).exists(), out["path"]
+    for model in ("highres", "S"):
+        found = json.loads((walked / f"metrics/evaluate/{model}.json").read_text())["datasets"]["labelled"]
+        for protocol in ("knn", "linear"):
+            assert set(found["protocols"][protocol]) == {"model", "random", "pixels"}
+        assert json.loads((walked / f"registry/{model}.json").read_text())["name"] == f"dinov2-{model}"
+    page = (walked / "reports/index.html").read_text()
+    assert "data:image/" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_no_evaluation_image_and_no_copy_of_one_is_trained_on(walked: Path) -> None:
+    store = next((walked / "var/store/sample").iterdir())
+    truth = pq.read_table(store / "truth.parquet").to_pylist()
+    trained = set(pq.read_table(walked / "data/curated.parquet")["key"].to_pylist())
+    leaks = {f"{row['set']}/{row['file']}" for row in truth if (row["duplicate_of"] or "").startswith("labelled/")}
+    assert leaks
+    assert not leaks & trained
+    assert not any(key.startswith("labelled/") for key in trained)
+
+
+def test_a_second_run_runs_nothing_and_dvc_agrees(walked: Path) -> None:
+    before = (walked / "dvc.lock").read_bytes()
+    run(walked, "dinov2", "scan")
+    said = run(walked, sys.executable, "-m", "flows.pipeline")
+    assert said.count("up to date") == len(yaml.safe_load(before)["stages"])
+    assert "Data and pipelines are up to date" in run(walked, "dvc", "repro")
+    assert (walked / "dvc.lock").read_bytes() == before
+
+
+def test_plain_dvc_repro_leaves_the_same_lock_byte_for_byte(walked: Path, checkout: Checkout) -> None:
+    root = checkout("plain")
+    run(root, "dinov2", "scan")
+    run(root, "dvc", "repro")
+    assert (root / "dvc.lock").read_bytes() == (walked / "dvc.lock").read_bytes()
+
+
+def test_pretraining_killed_outright_ends_with_the_same_weights(walked: Path, checkout: Checkout) -> None:
+    root = checkout("killed")
+    (root / "data/curated.parquet").write_bytes((walked / "data/curated.parquet").read_bytes())
+    settings = {"DINOV2_CHECKPOINT_SECONDS": "0", "DINOV2_STORE": str(root / "var/store")}
+    shutil.copytree(walked / "var/store/sample", root / "var/store/sample")
+    stage = subprocess.Popen(
+        ["dinov2", "pretrain"], cwd=root, env=environment(**settings), start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not any((root / "var/store/training").glob("*/*.complete")):
+        assert stage.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.05)
+    os.killpg(stage.pid, signal.SIGKILL)
+    stage.wait()
+    assert not (root / "weights/pretrain.safetensors").exists()
+    said = run(root, "dinov2", "pretrain", **settings)
+    assert "pretrain: " in said
+    for name in ("weights/pretrain.safetensors", "weights/pretrain.training.safetensors", "plots/pretrain.csv"):
+        assert (root / name).read_bytes() == (walked / name).read_bytes(), name
+
+
+def test_two_processes_train_the_same_backbone_to_rounding(walked: Path, checkout: Checkout) -> None:
+    params = yaml.safe_load((walked / "params.yaml").read_text())
+    params["pretrain"] |= {"precision": "fp32", "epochs": 1, "epoch_length": 5}
+    params["pretrain"]["optimiser"] |= {"warmup_epochs": 0}
+    params["pretrain"]["objective"] |= {"koleo_weight": 0.0}  # its neighbours are those of one process
+    curves = []
+    for processes in ("1", "2"):
+        root = checkout(f"processes-{processes}")
+        (root / "params.yaml").write_text(yaml.safe_dump(params))
+        shutil.copytree(walked / "var/store/sample", root / "var/store/sample")
+        shutil.copy(walked / "data/curated.parquet", root / "data/curated.parquet")
+        run(root, "dinov2", "pretrain", DINOV2_PROCESSES=processes)
+        lines = (root / "plots/pretrain.csv").read_text().splitlines()
+        curves.append([float(line.split(",")[1]) for line in lines[1:]])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+
+
+def test_a_mistake_in_the_parameters_is_told_before_anything_runs(checkout: Checkout) -> None:
+    root = checkout("mistaken")
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("local_count", "lokal_count"))
+    for command in (["dinov2", "pretrain"], [sys.executable, "-m", "flows.pipeline"]):
+        done = subprocess.run(command, cwd=root, env=environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "pretrain.crops.lokal_count: no such parameter" in done.stderr
+        assert "Traceback" not in done.stderr
