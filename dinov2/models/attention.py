@@ -9,12 +9,17 @@ from dinov2.models.packing import Layout
 DENSE_TOKENS = 512
 
 
+def dense_attention(q_bhnd: Tensor, k_bhnd: Tensor, v_bhnd: Tensor) -> Tensor:
+    """Softmax attention as three plain operations, for short sequences."""
+    scores_bhnn = (q_bhnd * q_bhnd.shape[-1] ** -0.5) @ k_bhnd.transpose(-1, -2)
+    return scores_bhnn.softmax(dim=-1) @ v_bhnd
+
+
 def _attend_one_size(q_bhnd: Tensor, k_bhnd: Tensor, v_bhnd: Tensor) -> Tensor:
-    """Softmax attention over sequences of one length."""
-    if q_bhnd.device.type == "cpu" and q_bhnd.dtype == torch.bfloat16 and q_bhnd.shape[2] <= DENSE_TOKENS:
-        # The fused CPU kernel is 2 to 7 times slower than plain matrix products on short bf16 sequences.
-        scores_bhnn = (q_bhnd * q_bhnd.shape[-1] ** -0.5) @ k_bhnd.transpose(-1, -2)
-        return scores_bhnn.softmax(dim=-1) @ v_bhnd
+    # On a CPU the fused bf16 kernel is several times slower on short sequences; see benchmarks/attention.py.
+    short = q_bhnd.shape[2] <= DENSE_TOKENS
+    if short and q_bhnd.device.type == "cpu" and q_bhnd.dtype == torch.bfloat16:
+        return dense_attention(q_bhnd, k_bhnd, v_bhnd)
     return scaled_dot_product_attention(q_bhnd, k_bhnd, v_bhnd)
 
 
