@@ -15,6 +15,7 @@ help: ## this list
 
 demo: $(INSTALLED) ## photographs in, registered backbones out; DATA=folder takes your own images
 ifneq ($(strip $(DATA)$(CURATED)),)
+	@test -n "$(strip $(DATA))" || { echo "CURATED needs DATA, the folder of uncurated images"; exit 2; }
 	@$(RUN) dinov2 adopt "$(DATA)" $(CURATED)
 endif
 	@$(RUN) dinov2 scan

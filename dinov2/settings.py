@@ -1,4 +1,4 @@
-"""Where things run and live: environment variables `DINOV2_*`. None of them changes a result."""
+"""Where things run and live: environment variables `DINOV2_*`. What is learnt is up to params.yaml, not to them."""
 
 import os
 from functools import cached_property

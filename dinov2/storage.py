@@ -75,8 +75,13 @@ class Store:
     def __init__(self, url: str, root: Path | None = None) -> None:
         if "://" not in url:
             url = str(((root or Path.cwd()) / url).resolve())
-        self.fs, self.base = fsspec.core.url_to_fs(url)
         self.url = url
+        self.base = fsspec.core.url_to_fs(url)[1]
+
+    @property
+    def fs(self) -> fsspec.AbstractFileSystem:
+        """The file system behind the store, this process's own: connections do not survive a fork."""
+        return fsspec.core.url_to_fs(self.url)[0]
 
     def path(self, name: str) -> str:
         """The place of `name` as the file system behind the store spells it."""

@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dinov2.errors import EXIT_USER_ERROR, UserError
-from dinov2.settings import workspace
-from dinov2.stages.params import load_params
+from dinov2.stages.context import open_workspace
 from flows.graph import read_graph
 from flows.locks import clear_stale_dvc_locks, sole_pipeline
 from flows.servers import ServerError, ensure_prefect
@@ -62,8 +61,7 @@ def pipeline(targets: Targets = (), force: Force = False) -> None:
         StageError: a stage failed (the first that did).
     """
     logging.getLogger("prefect.flow_runs").propagate = False
-    root = workspace()
-    load_params(root)
+    root = open_workspace().root
     with sole_pipeline(root):
         clear_stale_dvc_locks(root)
         done: dict[str, Timed] = {}
@@ -102,8 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        load_params(workspace())
-        ensure_prefect(workspace())
+        ensure_prefect(open_workspace().root)
         pipeline(tuple(options.stages), options.force)
     except UserError as error:
         print(error, file=sys.stderr)

@@ -81,7 +81,7 @@ def run(command: Sequence[str], cwd: Path, log: Path, listener: Callable[[str], 
     source, sink = _terminal() if sys.stdout.isatty() else os.pipe()
     with os.fdopen(source, "rb", buffering=0) as output, log.open("w", encoding="utf-8") as file:
         try:
-            guarded = Guarded(command, sink, cwd, {"PYTHONUNBUFFERED": "1"})
+            guarded = Guarded(command, sink, cwd, _environment())
         finally:
             os.close(sink)
         with guarded:
@@ -89,6 +89,12 @@ def run(command: Sequence[str], cwd: Path, log: Path, listener: Callable[[str], 
                 print(line, file=file, flush=True)
                 listener(line)
             return guarded.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Lines as they come, and the commands of this Python's environment, whether or not it was activated."""
+    own = Path(sys.executable).parent
+    return {"PYTHONUNBUFFERED": "1", "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def lines(chunks: Iterator[bytes]) -> Iterator[str]:

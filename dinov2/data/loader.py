@@ -1,5 +1,8 @@
 """Training batches that are a function of (seed, step) alone: no state to save, any number of workers or ranks."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,10 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dinov2.data.augment import CropsConfig, multi_crop
-from dinov2.data.images import decode_rgb
 from dinov2.data.masks import MaskConfig, batch_masks
 from dinov2.data.order import image_at
 from dinov2.data.sources import ImageReader
+from dinov2.data.stream import read_image
+from dinov2.errors import DataError
 
 PREFETCH = 4
 
@@ -49,7 +53,7 @@ class CropBatches(Dataset[Batch]):
     """Item `step` is the batch of that step.
 
     Args:
-        manifest: training images; its columns key, source and uri are used.
+        manifest: training images; its columns key, source, uri and sha256 are used.
         reader: fetches an image's bytes.
         crops: augmentation.
         masks: masking of global crops.
@@ -64,7 +68,7 @@ class CropBatches(Dataset[Batch]):
         self, manifest: pa.Table, reader: ImageReader, crops: CropsConfig, masks: MaskConfig,
         patch_size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1,
     ) -> None:  # fmt: skip
-        self.sources, self.uris = manifest["source"].combine_chunks(), manifest["uri"].combine_chunks()
+        self.manifest = manifest.select(["key", "source", "uri", "sha256"]).combine_chunks()
         self.reader, self.crops, self.masks, self.seed = reader, crops, masks, seed
         self.side = crops.global_size // patch_size
         self.batch_size, self.share, self.rank = batch_size, batch_size // world, rank
@@ -73,10 +77,9 @@ class CropBatches(Dataset[Batch]):
         first = step * self.batch_size + self.rank * self.share
         images, global_crops, local_crops = [], [], []
         for position in range(first, first + self.share):
-            image, epoch = image_at(position, len(self.uris), self.seed)
-            pixels = decode_rgb(
-                self.reader.read(self.sources[image].as_py(), self.uris[image].as_py()), self.crops.shortest
-            )
+            image, epoch = image_at(position, len(self.manifest), self.seed)
+            row = self.manifest.slice(image, 1).to_pylist()[0]
+            pixels = read_image(self.reader, row, self.crops.shortest)
             pair, local = multi_crop(pixels, self.crops, default_rng((self.seed, epoch, image)))
             images.append(image)
             global_crops.append(pair)
@@ -115,11 +118,25 @@ def batches(dataset: CropBatches, start: int, stop: int, workers: int, pin: bool
         sampler=range(start, stop),
         num_workers=workers,
         prefetch_factor=PREFETCH if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_settle,
     )
-    for batch in loader:
-        yield batch.pin() if pin else batch
+    try:
+        for batch in loader:
+            yield batch.pin() if pin else batch
+    except DataError as error:  # a worker's comes wrapped in its traceback
+        raise DataError(
+            str(error).strip().splitlines()[-1].removeprefix(f"{DataError.__module__}.DataError: ")
+        ) from None
 
 
-def _one_thread(_: int) -> None:
+def _settle(_: int) -> None:
     cv2.setNumThreads(0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_at_the_trainers_word, daemon=True).start()
+
+
+def _end_at_the_trainers_word() -> None:
+    # Whoever stops a run tells all its processes; the trainer still needs its loaders to finish the step and save.
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

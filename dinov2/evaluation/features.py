@@ -18,6 +18,8 @@ Blob = dict[str, np.ndarray]
 """`ImageFeatures` as the store holds them."""
 
 KINDS = ("cls", "patch")
+VERSION = 1
+"""Raised whenever the same images give other features."""
 PART = 4096
 """Images in one blob of the store: what an interrupted run can lose."""
 BATCH = 64
@@ -71,4 +73,4 @@ class Extractor:
     @staticmethod
     def _name(encoder: Encoder, rows: Sequence[Row]) -> str:
         images = [row["sha256"] for row in rows]
-        return f"features/{digest(encoder.digest, encoder.resolution, images)}.safetensors"
+        return f"features/{digest(VERSION, encoder.digest, encoder.resolution, images)}.safetensors"

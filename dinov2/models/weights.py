@@ -11,14 +11,23 @@ from dinov2.errors import DataError
 from dinov2.models.vit import VisionTransformer
 from dinov2.storage import atomic_path
 
-ARCHITECTURE = "architecture"
+ARCHITECTURE, METADATA = "architecture", "dinov2"
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file, whole or not at all; equal tensors and metadata give equal bytes."""
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    """Write a safetensors file, whole or not at all; equal tensors and metadata give equal bytes.
+
+    Names that share their memory, such as those of a head used twice, are written out each.
+    """
+    contiguous: dict[str, Tensor] = {}
+    written: set[int] = set()
+    for name, tensor in sorted(tensors.items()):
+        own = tensor.detach().cpu().contiguous()
+        contiguous[name] = own.clone() if own.data_ptr() in written else own
+        written.add(own.data_ptr())
     with atomic_path(path) as draft:
-        save_file(contiguous, draft, metadata=dict(sorted(metadata.items())))
+        # One key, since safetensors writes several in an order that changes from call to call.
+        save_file(contiguous, draft, metadata={METADATA: json.dumps(metadata, sort_keys=True)})
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -29,17 +38,18 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except FileNotFoundError:
         raise DataError(f"{path}: no such weights file") from None
     except SafetensorError as error:
         raise DataError(f"{path}: not a whole safetensors file: {error}") from None
 
 
-def save_backbone(path: Path, model: VisionTransformer, metadata: dict[str, str] | None = None) -> None:
+def save_backbone(path: Path, model: VisionTransformer) -> None:
     """Write a backbone's weights and its architecture to one safetensors file."""
     architecture = json.dumps(model.architecture(), sort_keys=True)
-    save_tensors(path, model.state_dict(), {**(metadata or {}), ARCHITECTURE: architecture})
+    save_tensors(path, model.state_dict(), {ARCHITECTURE: architecture})
 
 
 def load_backbone(path: Path) -> VisionTransformer:

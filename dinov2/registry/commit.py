@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def current_commit(root: Path) -> str:
-    """The hash of `root`'s commit, or in words why there is none."""
+    """The hash of `root`'s commit, with `-dirty` behind it when tracked files differ; or in words why there is none."""
     try:
         found = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD"], capture_output=True, text=True
@@ -13,5 +13,6 @@ def current_commit(root: Path) -> str:
     except FileNotFoundError:
         return "none: git is not installed"
     if found.returncode == 0:
-        return found.stdout.strip()
+        changed = subprocess.run(["git", "-C", str(root), "diff", "--quiet", "HEAD"], capture_output=True).returncode
+        return found.stdout.strip() + ("-dirty" if changed else "")
     return f"none: {found.stderr.strip() or 'nothing is committed yet'}"

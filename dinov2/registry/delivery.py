@@ -20,8 +20,9 @@ PARAMS_AT_ONCE = 100
 def unreachable() -> tuple[type[Exception], ...]:
     """What MLflow's client raises when its server, or the disk, cannot be reached."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
-    return (MlflowException, OSError)
+    return (MlflowException, SQLAlchemyError, OSError)
 
 
 class Delivery:
@@ -43,7 +44,7 @@ class Delivery:
         """Send messages in order, neighbouring figures together.
 
         Raises:
-            MlflowException, OSError: what `unreachable` lists.
+            MlflowException, SQLAlchemyError, OSError: what `unreachable` lists.
         """
         if self._client is None:
             self._client = connect(self._settings, self._root)

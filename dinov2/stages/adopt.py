@@ -25,6 +25,9 @@ def adopt(root: Path, pool: str, curated: list[str]) -> None:
     Raises:
         ConfigError: a folder does not exist, or params.yaml is not as it should be.
     """
+    if not pool:
+        raise ConfigError("no pool: say which folder holds the uncurated images")
+    pool, *curated = (str(Path(uri).expanduser()) if uri.startswith("~") else uri for uri in (pool, *curated))
     roles = {pool: "pool"} | dict.fromkeys(curated, "curated")
     for uri in roles:
         if (

@@ -1,18 +1,19 @@
 """Stage evaluate@MODEL: what a model's features are worth, beside its controls, and what they look like."""
 
 import sys
+from typing import Any
 
 from dinov2.data.manifest import read_manifest
 from dinov2.evaluation.controls import random_twin
 from dinov2.evaluation.datasets import labelled_sets
-from dinov2.evaluation.encoder import check_resolution
 from dinov2.evaluation.features import Extractor
 from dinov2.evaluation.pictures import patch_features, photographs, pictured, sheet
 from dinov2.evaluation.suite import encoders, evaluate, protocols
 from dinov2.models import load_backbone
+from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context
-from dinov2.storage import atomic_path, write_json
+from dinov2.storage import atomic_path, digest, file_sha256, write_json
 
 
 def run(context: Context, item: str) -> None:
@@ -21,8 +22,6 @@ def run(context: Context, item: str) -> None:
     manifest = read_manifest(context.path(files.MANIFEST))
     sets = labelled_sets(manifest, config.datasets)
     model = load_backbone(context.path(files.weights(item)))
-    check_resolution(model, config.resolution, "evaluate.resolution")
-    check_resolution(model, config.pca_resolution, "evaluate.pca_resolution")
     for name, why in sets.skipped.items():
         print(f"evaluate: {name} {why}", file=sys.stderr)
 
@@ -39,9 +38,28 @@ def run(context: Context, item: str) -> None:
     write_json(context.path(files.evaluation(item)), found)
     for line in headlines(found):
         print(f"{item}: {line}")
+    _track(context, item, found)
 
 
-def headlines(found: dict) -> list[str]:
+def _track(context: Context, item: str, found: dict[str, Any]) -> None:
+    """A run in MLflow with the accuracies and the pictures."""
+    parameters = context.params.evaluate.model_dump(mode="json") | {"seed": context.params.seed}
+    read = {"weights": files.weights(item), "manifest": files.MANIFEST}
+    inputs = {name: file_sha256(context.path(path)) for name, path in read.items()}
+    work = digest("evaluate", item, parameters, inputs)
+    with tracked(context.settings, context.root, f"evaluate {item}", work, parameters, inputs) as run:
+        run.summary(
+            {
+                f"{name}.{protocol}.{kind}": score["accuracy"]
+                for name, facts in found["datasets"].items()
+                for protocol, scores in facts["protocols"].items()
+                for kind, score in scores.items()
+            }
+        )
+        run.picture(context.path(files.picture(item)))
+
+
+def headlines(found: dict[str, Any]) -> list[str]:
     """A line for each set and protocol, or one that says that there is none."""
     if not found["datasets"]:
         return ["no labelled set to evaluate on; pictures only"]

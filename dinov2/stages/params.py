@@ -50,10 +50,17 @@ class Params(Config):
     def _check_phases(self) -> None:
         """The later phases take over most of pretraining's parameters: what they change must fit the rest."""
         patch = self.pretrain.model.patch_size
-        for name, phase in {"highres": self.highres, "distill": self.distill}.items():
+        phases: dict[str, HighresConfig | DistillConfig] = {"highres": self.highres, "distill": self.distill}
+        for name, phase in phases.items():
+            sizes = f"{name}: global_size {phase.global_size}, local_size {phase.local_size}"
             if phase.global_size % patch or phase.local_size % patch:
-                sizes = f"global_size {phase.global_size}, local_size {phase.local_size}"
-                raise ValueError(f"{name}: {sizes}: not multiples of pretrain.model.patch_size {patch}")
+                raise ValueError(f"{sizes}: not multiples of pretrain.model.patch_size {patch}")
+            if phase.local_size > phase.global_size:
+                raise ValueError(f"{sizes}: the local crop must not be the larger one")
+        for name in ("resolution", "pca_resolution"):
+            size = getattr(self.evaluate, name)
+            if size % patch:
+                raise ValueError(f"evaluate.{name} {size} is not a multiple of pretrain.model.patch_size {patch}")
         for student in self.distill.students:
             own = self.distill.models[student].patch_size
             if own != patch:

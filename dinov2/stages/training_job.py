@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from dinov2.errors import told_in_one_line
-from dinov2.launch import Job, launch
+from dinov2.launch import Job, exit_code_kept, launch
 from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context, open_workspace
@@ -16,7 +16,7 @@ from dinov2.training.history import History
 from dinov2.training.loop import train
 from dinov2.training.sharding import global_rank
 from dinov2.training.stopping import EXIT_AGAIN, StoppedError
-from dinov2.training.work import Place, Work
+from dinov2.training.work import Place, Tracker, Work
 
 
 def run_as_job(context: Context, stage: str, *item: str) -> None:
@@ -41,13 +41,22 @@ def main(stage: str, *item: str) -> None:
     torch.set_num_threads(context.settings.threads_each)
     place = _place(context)
     if global_rank() != 0:
-        train(work, place)
+        _stoppable(work, place)
         return
     parameters = work.config.model_dump(mode="json") | {"seed": work.seed}
     inputs = {"images": work.images_digest, "start": work.start_digest, "teacher": work.teacher_digest}
     with tracked(context.settings, context.root, work.name, work.digest, parameters, inputs) as run:
-        history = train(work, place, run)
+        history = _stoppable(work, place, run)
     _write(context.root, work, history)
+
+
+def _stoppable(work: Work, place: Place, tracker: Tracker | None = None) -> History:
+    """Train; a run that was told to stop, and has saved its state, ends with `EXIT_AGAIN`."""
+    try:
+        return train(work, place, tracker)
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr, flush=True)
+        sys.exit(EXIT_AGAIN)
 
 
 def _place(context: Context) -> Place:
@@ -71,9 +80,5 @@ def _write(root: Path, work: Work, history: History) -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
-        try:
-            main(*sys.argv[1:])
-        except StoppedError as stopped:
-            print(stopped, file=sys.stderr)
-            sys.exit(EXIT_AGAIN)
+    with exit_code_kept(), told_in_one_line():
+        main(*sys.argv[1:])

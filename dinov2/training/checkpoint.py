@@ -41,13 +41,13 @@ class Checkpoints:
     def save(self, step: int, trainee: Trainee, history: History) -> None:
         """Write the state after `step` steps; all ranks must call. Older ones than the newest two are removed."""
         name = self._name(step)
-        rank = dist.get_rank()
+        rank, curve = dist.get_rank(), history.state()
         if rank == 0:
             self.store.delete(name)
         dist.barrier()
         dcp.save(trainee.state(), checkpoint_id=self.store.url_of(name))
         if rank == 0:
-            self.store.write(f"{name}/history.json", json.dumps(history.state()).encode())
+            self.store.write(f"{name}/history.json", json.dumps(curve).encode())
             self.store.write(f"{name}{COMPLETE}", b"")
             for old in self.steps()[:-KEEP]:
                 self.store.delete(f"{self._name(old)}{COMPLETE}")

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from dinov2.config import Config
 from dinov2.data.augment import CropsConfig
@@ -10,8 +10,11 @@ from dinov2.data.masks import MaskConfig
 from dinov2.models import ModelConfig
 from dinov2.training.network import HeadsConfig, Start
 from dinov2.training.objective import ObjectiveConfig
-from dinov2.training.optimiser import OptimiserConfig, Schedules
+from dinov2.training.optimiser import Momentum, OptimiserConfig, Schedules
 from dinov2.training.sharding import Precision
+
+TAKEN = ("pretrain", "highres")
+"""Names of the runs that students come after."""
 
 
 class TrainingConfig(Config):
@@ -95,11 +98,14 @@ class DistillConfig(Config):
     epochs: PositiveFloat = 500
     epoch_length: PositiveFloat = 1250
     base_lr: PositiveFloat = 1e-3
-    warmup_epochs: float = 80
-    student_momentum: tuple[float, float] = (0.994, 1.0)
+    warmup_epochs: NonNegativeFloat = 80
+    student_momentum: tuple[Momentum, Momentum] = (0.994, 1.0)
 
     @model_validator(mode="after")
     def _listed(self) -> Self:
+        taken = [name for name in self.students if name in TAKEN or self.students.count(name) > 1]
+        if taken:
+            raise ValueError(f"students {taken[0]!r}: names must differ, and not be {' or '.join(TAKEN)}")
         missing = [name for name in self.students if name not in self.models]
         if missing:
             raise ValueError(

@@ -48,14 +48,18 @@ class History:
         return row
 
     def state(self) -> dict[str, Any]:
-        """All of it as JSON."""
-        sums = {name: value.item() for name, value in self._sums.items()}
+        """All of it as JSON, the unfinished row of every rank included. All ranks must call."""
+        own = {name: value.item() for name, value in self._sums.items()}
+        sums: list[dict[str, float]] = [{}] * dist.get_world_size()
+        dist.all_gather_object(sums, own)
         return {"rows": self.rows, "sums": sums, "count": self._count}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
+        """Take over what `state` gave; with another number of ranks, each takes the mean of their unfinished rows."""
         self.rows, self._count = state["rows"], state["count"]
-        self._sums = {name: torch.tensor(value) for name, value in state["sums"].items()}
+        sums: list[dict[str, float]] = state["sums"]
+        kept = sums if len(sums) != dist.get_world_size() else [sums[dist.get_rank()]]
+        self._sums = {name: torch.tensor([each[name] for each in kept]).mean() for name in kept[0]}
 
     def csv(self) -> str:
         """The rows as text, for `dvc plots` and the report."""

@@ -15,6 +15,7 @@ from dinov2.training.network import Network
 from dinov2.training.schedules import cosine, linear
 
 REFERENCE_BATCH = 1024
+Momentum = Annotated[float, Field(ge=0.0, le=1.0)]
 Below1 = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -30,7 +31,7 @@ class OptimiserConfig(Config):
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     patch_embed_lr: PositiveFloat = Field(0.2, description="factor on the rate of the patch projection")
     frozen_last_layer_epochs: NonNegativeFloat = Field(1, description="prototypes stand still for so long at the start")
-    teacher_momentum: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] = (0.994, 1.0)
+    teacher_momentum: tuple[Momentum, Momentum] = (0.994, 1.0)
     teacher_temperature_warmup_epochs: NonNegativeFloat = 30
 
 

@@ -11,6 +11,9 @@ from dinov2.data.sources import ImageReader
 from dinov2.storage import Store, digest
 from dinov2.training.config import TrainingConfig
 
+VERSION = 1
+"""Raised whenever equal parameters train to other weights, so that no older checkpoint is gone on from."""
+
 
 class Tracker(Protocol):
     """Where metrics go while a run lasts."""
@@ -53,7 +56,7 @@ class Work:
     def digest(self) -> str:
         """Names the run by all that determines its result."""
         inputs = (self.images_digest, self.start_digest, self.teacher_digest)
-        return digest("training", self.config.model_dump(mode="json"), self.seed, inputs)
+        return digest("training", VERSION, self.config.model_dump(mode="json"), self.seed, inputs)
 
 
 @dataclass(frozen=True)

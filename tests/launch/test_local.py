@@ -1,4 +1,6 @@
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,40 @@ def test_a_mistake_of_the_user_is_told_apart_from_a_failure(module: str, tmp_pat
         launch(job(module, 2), Settings(processes=1), tmp_path)
     with pytest.raises(JobFailedError, match="try: ended with exit code 5"):
         launch(job(module, 5), Settings(processes=1), tmp_path)
+
+
+def test_torchrun_does_not_hide_a_mistake_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "worker.py").write_text(
+        "from dinov2.errors import UserError, told_in_one_line\n"
+        "from dinov2.launch import exit_code_kept\n"
+        "with exit_code_kept(), told_in_one_line():\n"
+        "    raise UserError('the pool is empty')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(UserError, match="try: stopped by the error above"):
+        launch(Job("try", "worker", (), (), ()), Settings(processes=2), tmp_path)
+
+
+def test_being_told_to_stop_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(
+        "import pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))\n"
+        "pathlib.Path('ready').touch()\n"
+        "time.sleep(60)\n"
+    )
+    (tmp_path / "caller.py").write_text(
+        "import pathlib\n"
+        "from dinov2.launch import Job, launch\n"
+        "from dinov2.settings import Settings\n"
+        "launch(Job('try', 'worker', (), (), ()), Settings(), pathlib.Path.cwd())\n"
+    )
+    caller = subprocess.Popen([sys.executable, "caller.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "ready").exists():
+        assert caller.poll() is None
+        time.sleep(0.05)
+    caller.terminate()
+    _, said = caller.communicate(timeout=30)
+    assert "JobFailedError: try: ended with exit code 75" in said
 
 
 def test_an_output_that_was_not_written_is_told(module: str, tmp_path: Path) -> None:

@@ -17,3 +17,13 @@ def test_without_a_repository_or_a_commit_it_says_so_and_then_names_the_commit(t
     assert current_commit(tmp_path) == "none: nothing is committed yet"
     _git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "first")
     assert current_commit(tmp_path) == _git(tmp_path, "rev-parse", "HEAD").strip()
+
+
+def test_changed_files_are_told(tmp_path: Path) -> None:
+    _git(tmp_path, "init", "--quiet")
+    (tmp_path / "params.yaml").write_text("seed: 0")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "--quiet", "--message", "first")
+    assert "-dirty" not in current_commit(tmp_path)
+    (tmp_path / "params.yaml").write_text("seed: 1")
+    assert current_commit(tmp_path).endswith("-dirty")

@@ -38,6 +38,17 @@ def test_remote_sources_are_taken_as_they_are(root: Path) -> None:
     assert load_params(root).ingest.sources[0].uri == "s3://bucket/photographs"
 
 
+def test_no_pool_is_refused(root: Path) -> None:
+    with pytest.raises(ConfigError, match="no pool: say which folder"):
+        adopt(root, "", [str(root / "trusted/cats")])
+
+
+def test_a_tilde_is_the_home_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(root))
+    adopt(root, "~/My Photos", [])
+    assert load_params(root).ingest.sources[0].uri == str(root / "My Photos")
+
+
 def test_a_folder_that_does_not_exist_is_refused_and_nothing_is_written(root: Path) -> None:
     before = (root / "params.yaml").read_bytes()
     with pytest.raises(ConfigError, match="'gone': no such folder"):

@@ -12,7 +12,7 @@ import torch
 
 from dinov2.config import read_yaml
 from dinov2.data.manifest import SCHEMA, write_manifest
-from dinov2.errors import ConfigError, DataError
+from dinov2.errors import DataError
 from dinov2.models import create_model, save_backbone
 from dinov2.settings import Settings
 from dinov2.stages import evaluate, files, report
@@ -89,11 +89,3 @@ def test_nothing_is_computed_for_a_set_that_cannot_be_evaluated(workspace):
         evaluate.run(context, "S")
     assert context.store.list("features") == []
     assert not context.path(files.evaluation("S")).exists()
-
-
-@pytest.mark.parametrize("key", ["resolution", "pca_resolution"])
-def test_resolutions_that_patches_do_not_tile_are_refused_before_any_work(workspace, key):
-    context = workspace(**{key: 36})
-    with pytest.raises(ConfigError, match=f"evaluate.{key}: 36 is not a multiple of the patch, 8"):
-        evaluate.run(context, "S")
-    assert context.store.list("features") == []

@@ -13,7 +13,7 @@ from numpy.random import default_rng
 
 from dinov2.data.config import SourceConfig
 from dinov2.data.sources import ImageReader
-from dinov2.storage import Store
+from dinov2.storage import Store, file_sha256
 from dinov2.training.config import TrainingConfig
 from dinov2.training.work import Place, Work
 
@@ -31,10 +31,11 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def images() -> pa.Table:
+def images(photographs: Path) -> pa.Table:
     """The manifest's columns that training reads."""
     names = [f"{number:02}.png" for number in range(COUNT)]
-    return pa.table({"key": names, "source": ["pool"] * COUNT, "uri": names})
+    digests = [file_sha256(photographs / name) for name in names]
+    return pa.table({"key": names, "source": ["pool"] * COUNT, "uri": names, "sha256": digests})
 
 
 @pytest.fixture

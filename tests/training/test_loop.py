@@ -149,6 +149,27 @@ def test_a_student_learns_from_a_frozen_teacher(work: Works, place: Places, conf
     assert history.rows[-1]["ibot"] > 0
 
 
+def test_a_head_used_twice_is_written_and_gone_on_from(work: Works, place: Places, config: TrainingConfig) -> None:
+    shared = config.model_copy(update={"heads": config.heads.model_copy(update={"shared": True}), "epochs": 2.0})
+    first = work("first", config=shared)
+    train(first, place())
+    second = work("second", config=shared, start=first.training, start_digest="first")
+    train(second, place())
+    assert second.training is not None
+    tensors, _ = load_tensors(second.training)
+    for part in ("mlp.0.weight", "last_layer.weight_v"):
+        assert torch.equal(tensors[f"student.dino_head.{part}"], tensors[f"student.ibot_head.{part}"])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_changed_since_ingest_is_named_in_one_line(
+    workers: int, work: Works, place: Places, images: pa.Table
+) -> None:
+    other = images.set_column(3, "sha256", pa.array(["0" * 64] * len(images)))
+    with pytest.raises(DataError, match=r"^\d\d\.png: its bytes are not those of the manifest any more; run [^\n]+$"):
+        train(work("changed", images=other), place(workers=workers))
+
+
 def test_no_images_and_a_missing_start_are_told(work: Works, place: Places, images: pa.Table, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none: the training manifest has no images"):
         train(work("none", images=images.slice(0, 0)), place())
