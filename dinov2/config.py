@@ -16,7 +16,7 @@ from dinov2.errors import ConfigError
 class Config(BaseModel):
     """Base of every configuration class: immutable, and a misspelt key is an error rather than ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)

@@ -28,7 +28,8 @@ def changed(tmp_path: Path, key: str, value: Any) -> Path:
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_whole_params_file(name: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "presets" / name, tmp_path / "params.yaml")
-    load_params(tmp_path)
+    params = load_params(tmp_path)
+    assert params.evaluate.models == ("highres", *params.distill.students)
 
 
 def test_the_sample_preset_is_what_the_checkout_starts_with() -> None:
