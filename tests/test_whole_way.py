@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -86,6 +87,22 @@ def test_the_flow_leaves_every_output_and_figures_with_their_controls(walked: Pa
     page = (walked / "reports/index.html").read_text()
     assert "data:image/" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+@pytest.mark.browser
+def test_the_page_opens_in_a_browser_without_a_network(walked: Path, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on this machine")
+    alone = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    page = (walked / "reports/index.html").as_uri()
+    shown = run(tmp_path, chromium, *alone, "--dump-dom", page)
+    assert "Numbers against their controls" in shown
+    assert "highres" in shown
+    run(tmp_path, chromium, *alone, "--window-size=1280,2000", "--screenshot=page.png", page)
+    pixels = cv2.imread(str(tmp_path / "page.png"))
+    assert pixels.shape == (2000, 1280, 3)
+    assert pixels.std() > 20
 
 
 def test_no_evaluation_image_and_no_copy_of_one_is_trained_on(walked: Path) -> None:
