@@ -22,6 +22,8 @@ from dinov2.data.stream import read_image
 from dinov2.errors import DataError
 
 PREFETCH = 4
+LINGER_S = 5.0
+"""How long a loading process goes on after SIGTERM."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,5 @@ def batches(dataset: CropBatches, start: int, stop: int, workers: int, pin: bool
 
 def _settle(_: int) -> None:
     cv2.setNumThreads(0)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_end_at_the_trainers_word, daemon=True).start()
-
-
-def _end_at_the_trainers_word() -> None:
     # Whoever stops a run tells all its processes; the trainer still needs its loaders to finish the step and save.
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Timer(LINGER_S, os._exit, (0,)).start())

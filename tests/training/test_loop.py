@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pytest
 import torch
@@ -56,6 +57,21 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(work: Works, place: Pla
     assert broken.training is not None
     assert whole.training is not None
     assert broken.training.read_bytes() == whole.training.read_bytes()
+
+
+def test_a_stop_that_reaches_the_loading_processes_too_still_saves(work: Works, place: Places) -> None:
+    class StopAll(Recorder):
+        def log(self, step: int, metrics: dict[str, float]) -> None:
+            super().log(step, metrics)
+            for process in (*psutil.Process().children(recursive=True), psutil.Process()):
+                process.send_signal(signal.SIGTERM)
+
+    broken, here = work("broken"), place(workers=1)
+    with pytest.raises(StoppedError, match="saved after step 1 of 6"):
+        train(broken, here, StopAll())
+    recorder = Recorder()
+    train(broken, here, recorder)
+    assert recorder.steps == [2, 3, 4, 5, 6]
 
 
 def test_loading_processes_change_nothing(work: Works, place: Places) -> None:
