@@ -1,13 +1,15 @@
-"""One transformer block: attention and feed-forward branches with LayerScale and stochastic depth."""
+"""One transformer block: attention and feed-forward branches with LayerScale."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
+from torch.utils.checkpoint import checkpoint
 
 from dinov2.models.attention import Attention
-from dinov2.models.packing import Layout, sample_rows
+from dinov2.models.depth import Branch
+from dinov2.models.packing import Layout
 
 NORM_EPS = 1e-6
 
@@ -56,15 +58,16 @@ class LayerScale(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm block. In training each branch is computed for a random subset of the sequences only.
+    """Pre-norm block; stochastic depth says which sequences each of its two branches is computed for.
 
-    Stochastic depth as the paper's appendix on implementation has it: the subset is drawn anew for the attention and
-    for the feed-forward branch, skipped sequences cost nothing, and the residual is scaled by batch / subset.
+    Attributes:
+        recompute: in the backward pass compute the block again rather than keep what is inside it.
     """
 
-    def __init__(self, dim: int, num_heads: int, ffn: str, layerscale: float, drop_path: float) -> None:
+    recompute = False
+
+    def __init__(self, dim: int, num_heads: int, ffn: str, layerscale: float) -> None:
         super().__init__()
-        self.drop_path = drop_path
         self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.attn = Attention(dim, num_heads)
         self.ls1 = LayerScale(dim, layerscale)
@@ -72,14 +75,12 @@ class Block(nn.Module):
         self.mlp = FEED_FORWARD[ffn](dim)
         self.ls2 = LayerScale(dim, layerscale)
 
-    def forward(self, x_td: Tensor, layout: Layout) -> Tensor:
+    def forward(self, x_td: Tensor, layout: Layout, attention: Branch, feed_forward: Branch) -> Tensor:
         """(T, D) to (T, D)."""
-        x_td = self._residual(x_td, layout, lambda part_td, part: self.ls1(self.attn(self.norm1(part_td), part)))
-        return self._residual(x_td, layout, lambda part_td, _: self.ls2(self.mlp(self.norm2(part_td))))
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self._branches, x_td, layout, attention, feed_forward, use_reentrant=False)
+        return self._branches(x_td, layout, attention, feed_forward)
 
-    def _residual(self, x_td: Tensor, layout: Layout, branch: Callable[[Tensor, Layout], Tensor]) -> Tensor:
-        if not self.training or self.drop_path == 0.0:
-            return x_td + branch(x_td, layout)
-        rows, kept, factors = sample_rows(layout, 1.0 - self.drop_path, x_td.device)
-        update_td = branch(x_td[rows], kept) * factors[:, None].to(x_td.dtype)
-        return x_td.index_add(0, rows, update_td)
+    def _branches(self, x_td: Tensor, layout: Layout, attention: Branch, feed_forward: Branch) -> Tensor:
+        x_td = attention.add(x_td, layout, lambda part_td, part: self.ls1(self.attn(self.norm1(part_td), part)))
+        return feed_forward.add(x_td, layout, lambda part_td, _: self.ls2(self.mlp(self.norm2(part_td))))

@@ -5,6 +5,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 from torch.nn.init import trunc_normal_
 
+from dinov2.models.official import accept_official
+
 
 class Prototypes(nn.Module):
     """A linear layer without bias whose rows have a direction `weight_v` and a trainable length `weight_g`.
@@ -18,11 +20,14 @@ class Prototypes(nn.Module):
         self.weight_v = nn.Parameter(torch.empty(out_dim, in_dim))
         trunc_normal_(self.weight_v, std=0.02)
 
+    def weight(self) -> Tensor:
+        """The rows at their lengths, (out, in); lengths are computed in fp32."""
+        length = self.weight_v.float().norm(dim=1, keepdim=True)
+        return self.weight_v * (self.weight_g.float() / length).to(self.weight_v.dtype)
+
     def forward(self, x_nd: Tensor) -> Tensor:
         """(n, in) to (n, out)."""
-        length = self.weight_v.float().norm(dim=1, keepdim=True)
-        weight = self.weight_v * (self.weight_g.float() / length).to(self.weight_v.dtype)
-        return linear(x_nd, weight)
+        return linear(x_nd, self.weight())
 
 
 class DINOHead(nn.Module):
@@ -49,10 +54,19 @@ class DINOHead(nn.Module):
             layers += [layer] if number == nlayers - 1 else [layer, nn.GELU()]
         self.mlp = nn.Sequential(*layers)
         self.last_layer = Prototypes(bottleneck_dim, out_dim)
+        self.register_load_state_dict_pre_hook(accept_official)
 
     def forward(self, x_nd: Tensor) -> Tensor:
         """Tokens (n, D) to logits (n, prototypes)."""
+        return linear(*self.project(x_nd))
+
+    def project(self, x_nd: Tensor) -> tuple[Tensor, Tensor]:
+        """The two factors of the logits, which are far smaller than their product.
+
+        Returns:
+            Unit vectors (n, bottleneck) of tokens (n, D), and the prototypes (K, bottleneck).
+        """
         x_nd = self.mlp(x_nd)
         # 1e-12 is zero in fp16, and a zero vector would give NaN.
         eps = 1e-6 if x_nd.dtype == torch.float16 else 1e-12
-        return self.last_layer(normalize(x_nd, dim=-1, eps=eps))
+        return normalize(x_nd, dim=-1, eps=eps), self.last_layer.weight()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +10,10 @@ from torch.nn.init import normal_, trunc_normal_, zeros_
 
 from dinov2.errors import ConfigError
 from dinov2.models.block import FEED_FORWARD, NORM_EPS, Block
+from dinov2.models.depth import Branch, Draw, Everything, keep_some
 from dinov2.models.embedding import PatchEmbed, interpolate_positions
-from dinov2.models.packing import pack
+from dinov2.models.official import accept_official
+from dinov2.models.packing import Layout, pack
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class VisionTransformer(nn.Module):
         if ffn not in FEED_FORWARD:
             raise ConfigError(f"ffn {ffn!r}; allowed: {', '.join(sorted(FEED_FORWARD))}")
         self.img_size, self.patch_size, self.embed_dim, self.num_heads = img_size, patch_size, embed_dim, num_heads
-        self.ffn, self.num_registers, self.layerscale = ffn, num_registers, layerscale
+        self.ffn, self.num_registers, self.layerscale, self.drop_path = ffn, num_registers, layerscale, drop_path
         self.interpolate_antialias, self.interpolate_offset = interpolate_antialias, interpolate_offset
 
         self.patch_embed = PatchEmbed(patch_size, embed_dim)
@@ -72,8 +75,9 @@ class VisionTransformer(nn.Module):
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + (img_size // patch_size) ** 2, embed_dim))
         self.register_tokens = nn.Parameter(torch.empty(1, num_registers, embed_dim)) if num_registers else None
         self.mask_token = nn.Parameter(torch.zeros(1, embed_dim))
-        self.blocks = nn.ModuleList(Block(embed_dim, num_heads, ffn, layerscale, drop_path) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(embed_dim, num_heads, ffn, layerscale) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dim, eps=NORM_EPS)
+        self.register_load_state_dict_pre_hook(accept_official)
         self._initialise()
 
     def architecture(self) -> dict[str, int | float | str | bool]:
@@ -98,11 +102,21 @@ class VisionTransformer(nn.Module):
         """
         return self.forward_packed([x], [masks])[0]
 
-    def forward_packed(self, images: Sequence[Tensor], masks: Sequence[Tensor | None]) -> list[Features]:
-        """As `forward_features` for batches of several sizes, in one pass through every linear layer."""
+    def forward_packed(
+        self, images: Sequence[Tensor], masks: Sequence[Tensor | None], draw: Draw | None = None
+    ) -> list[Features]:
+        """As `forward_features` for batches of several sizes, in one pass through every linear layer.
+
+        Args:
+            images: batches (B_i, 3, H_i, W_i).
+            masks: for each of them, as in `forward_features`.
+            draw: from the layout of the packed tokens, how the two branches of each block are added, 2 x depth of them.
+                None keeps every sequence in evaluation, and in training draws from torch's random numbers.
+        """
         x_td, layout = pack([self._tokens(x, mask) for x, mask in zip(images, masks, strict=True)])
-        for block in self.blocks:
-            x_td = block(x_td, layout)
+        branches = draw(layout) if draw else self._branches(layout, x_td.device)
+        for number, block in enumerate(self.blocks):
+            x_td = block(x_td, layout, *branches[2 * number : 2 * number + 2])
         return [self._features(x_bnd) for x_bnd in layout.split(self.norm(x_td))]
 
     def get_intermediate_layers(
@@ -123,13 +137,21 @@ class VisionTransformer(nn.Module):
         x_td, layout = pack([self._tokens(x, None)])
         layers = []
         for number, block in enumerate(self.blocks):
-            x_td = block(x_td, layout)
+            x_td = block(x_td, layout, Everything(), Everything())
             if number in wanted:
                 out = self._features(layout.split(self.norm(x_td) if norm else x_td)[0])
                 grid = (x.shape[2] // self.patch_size, x.shape[3] // self.patch_size)
                 patches = out.patches.transpose(1, 2).unflatten(2, grid) if reshape else out.patches
                 layers.append((patches, out.cls))
         return layers
+
+    def _branches(self, layout: Layout, device: torch.device) -> Sequence[Branch]:
+        count = 2 * len(self.blocks)
+        if not self.training or self.drop_path == 0.0:
+            return [Everything()] * count
+        counts = [sequences for sequences, _ in layout.groups]
+        keys = [torch.rand(count, sequences, device=device) for sequences in counts]
+        return keep_some(layout, keys, gcd(*counts), self.drop_path)
 
     def _tokens(self, x: Tensor, masks: Tensor | None) -> Tensor:
         """(B, 3, H, W) to (B, 1 + R + N, D): cls, registers, patches; cls and patches with their positions."""

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from dinov2.errors import DataError
+from dinov2.models.official import differences, infer_architecture, under
+from dinov2.models.pickled import is_pickled, load_pickled
 from dinov2.models.vit import VisionTransformer
 from dinov2.storage import atomic_path
 
@@ -53,29 +56,47 @@ def save_backbone(path: Path, model: VisionTransformer) -> None:
 
 
 def load_backbone(path: Path) -> VisionTransformer:
-    """The backbone that `save_backbone` wrote: in fp32, on the CPU, in evaluation mode.
+    """The backbone that `save_backbone` wrote, or one of the official release: in fp32, on the CPU, for evaluation.
+
+    Args:
+        path: a .safetensors written here, or an official .pth or .pt, whose tensors tell the architecture.
 
     Raises:
-        DataError: the file is missing or damaged, does not name its architecture, or its weights do not fit it.
+        DataError: the file is missing or damaged, does not tell its architecture, or its weights do not fit it.
     """
-    tensors, metadata = load_tensors(path)
-    if ARCHITECTURE not in metadata:
-        raise DataError(f"{path}: its metadata has no {ARCHITECTURE!r}; it is not a backbone written here")
-    model = VisionTransformer(**json.loads(metadata[ARCHITECTURE]))
+    tensors, architecture = _official_backbone(path) if is_pickled(path) else _own_backbone(path)
+    model = VisionTransformer(**architecture)
     check_fit(model, tensors, str(path))
     model.load_state_dict(tensors)
     return model.eval()
 
 
-def check_fit(model: VisionTransformer, tensors: dict[str, Tensor], origin: str) -> None:
-    """Compare names and shapes.
+def _own_backbone(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors, metadata = load_tensors(path)
+    if ARCHITECTURE not in metadata:
+        raise DataError(f"{path}: its metadata has no {ARCHITECTURE!r}; it is not a backbone written here")
+    return tensors, json.loads(metadata[ARCHITECTURE])
+
+
+def _official_backbone(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = under(load_pickled(path), "backbone.")
+    try:
+        return tensors, infer_architecture(tensors)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def check_fit(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Compare names and shapes with those of a backbone or a head.
 
     Raises:
-        DataError: says what is missing, what is too much and which shapes differ.
+        DataError: says in words which sizes differ, then what is missing, what is too much and which shapes differ.
     """
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    own = model.state_dict()
+    wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    faults = [f"missing {name}" for name in sorted(wanted.keys() - found.keys())]
+    faults = differences(tensors, own)
+    faults += [f"missing {name}" for name in sorted(wanted.keys() - found.keys())]
     faults += [f"unexpected {name}" for name in sorted(found.keys() - wanted.keys())]
     common = sorted(wanted.keys() & found.keys())
     faults += [f"{name} is {found[name]}, not {wanted[name]}" for name in common if found[name] != wanted[name]]
