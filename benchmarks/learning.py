@@ -34,9 +34,11 @@ from dinov2.models import load_backbone
 from dinov2.stages.params import load_params
 from dinov2.storage import Store
 from dinov2.training.config import TrainingConfig
+from dinov2.training.crops import Parts
+from dinov2.training.execution import Execution
 from dinov2.training.sharding import process_group
-from dinov2.training.step import prepare, seed_step, train_step
-from dinov2.training.trainee import build_trainee, export
+from dinov2.training.step import train_step
+from dinov2.training.trainee import build_objective, build_trainee, export, prepare
 
 CPU = torch.device("cpu")
 WARM_UP, TIMED = 5, 40
@@ -74,12 +76,12 @@ def build(pool: Path, labelled: list[Path], config: TrainingConfig, folder: Path
 def steps(config: TrainingConfig, bench: Bench, stop: int, every: int) -> Iterator[tuple[int, float, Path | None]]:
     """Train; yields (steps done, seconds spent training, the average's weights every so many steps)."""
     with process_group(CPU) as mesh:
-        trainee = build_trainee(config, SEED, None, None, CPU, mesh)
+        trainee = build_trainee("learning", config, SEED, None, prepare(config, CPU, mesh, Execution()))
+        objective = build_objective(config)
         spent, started = 0.0, time.monotonic()
         for step, batch in enumerate(batches(bench.dataset, 0, stop, workers=1, pin=False)):
-            seed_step(SEED, step)
-            crops = prepare(batch, CPU, distilling=False)
-            train_step(trainee, crops, config.schedules.at(step), config.optimiser.clip_grad)
+            parts = Parts([batch], CPU, distilling=False, first=0, size=config.group_size)
+            train_step([trainee], trainee.average, objective, parts, config.schedules.at(step), step)
             spent += time.monotonic() - started
             weights = bench.folder / "average.safetensors" if (step + 1) % every == 0 or step + 1 == stop else None
             if weights:

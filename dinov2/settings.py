@@ -26,8 +26,17 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, description="CPU threads for each process; 0 shares the cores out evenly")
     workers: int = Field(-1, ge=-1, description="data-loading processes for each training process; -1 chooses")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="what tensors are computed on")
+    attention: Literal["auto", "measure", "sdpa", "dense", "xformers", "varlen"] = Field(
+        "auto", description="how training computes attention; measure takes the fastest on this machine"
+    )
+    recompute: bool = Field(False, description="training keeps less for the backward pass and computes it again")
+    compile: bool = Field(False, description="training compiles each block of the networks")
+    shard_over: int = Field(0, ge=0, description="processes that hold one copy of the parameters; 0 is all of them")
+    microbatch: int = Field(0, ge=0, description="most images a process takes in at once; 0: no limit")
 
     checkpoint_seconds: float = Field(300.0, ge=0, description="at most this much training is lost to a failure")
+    checkpoint_keep: PositiveInt = Field(2, description="newest checkpoints of a run that are kept")
+    checkpoint_milestones: int = Field(0, ge=0, description="steps from one that is kept for good to the next; 0: none")
 
     @cached_property
     def threads_each(self) -> int:

@@ -28,7 +28,7 @@ LINGER_S = 5.0
 
 @dataclass(frozen=True)
 class Batch:
-    """One rank's part of a step, crops of one kind together: all first global crops, then all second.
+    """A part of a step, crops of one kind together: all first global crops, then all second.
 
     Attributes:
         globals: (2 B, G, G, 3) uint8.
@@ -52,7 +52,7 @@ class Batch:
 
 
 class CropBatches(Dataset[Batch]):
-    """Item `step` is the batch of that step.
+    """Item `step * parts + part` is what this process takes through the networks at once in a step.
 
     Args:
         manifest: training images; its columns key, source, uri and sha256 are used.
@@ -63,22 +63,25 @@ class CropBatches(Dataset[Batch]):
         batch_size: images of a step over all ranks.
         seed: of the run.
         rank: of this process.
-        world: number of processes; divides `batch_size`.
+        world: number of processes.
+        parts: that this process takes its share of a step in; `world * parts` divides `batch_size`.
     """
 
     def __init__(
         self, manifest: pa.Table, reader: ImageReader, crops: CropsConfig, masks: MaskConfig,
-        patch_size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1,
+        patch_size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, parts: int = 1,
     ) -> None:  # fmt: skip
         self.manifest = manifest.select(["key", "source", "uri", "sha256"]).combine_chunks()
         self.reader, self.crops, self.masks, self.seed = reader, crops, masks, seed
         self.side = crops.global_size // patch_size
-        self.batch_size, self.share, self.rank = batch_size, batch_size // world, rank
+        self.batch_size, self.size, self.parts = batch_size, batch_size // world // parts, parts
+        self.first = rank * parts * self.size
 
-    def __getitem__(self, step: int) -> Batch:
-        first = step * self.batch_size + self.rank * self.share
+    def __getitem__(self, number: int) -> Batch:
+        step, part = divmod(number, self.parts)
+        first = self.first + part * self.size
         images, global_crops, local_crops = [], [], []
-        for position in range(first, first + self.share):
+        for position in range(step * self.batch_size + first, step * self.batch_size + first + self.size):
             image, epoch = image_at(position, len(self.manifest), self.seed)
             row = self.manifest.slice(image, 1).to_pylist()[0]
             pixels = read_image(self.reader, row, self.crops.shortest)
@@ -89,20 +92,15 @@ class CropBatches(Dataset[Batch]):
         return Batch(
             globals=torch.from_numpy(_by_crop(global_crops)),
             locals=torch.from_numpy(_by_crop(local_crops)),
-            masks=torch.from_numpy(self._masks(step)),
+            masks=torch.from_numpy(self._masks(step, first)),
             images=torch.tensor(images),
         )
 
-    def _masks(self, step: int) -> np.ndarray:
-        """Masks of this rank's images: those of their first crops, then those of their second."""
-        mine = [
-            slice(
-                crop * self.batch_size + self.rank * self.share, crop * self.batch_size + (self.rank + 1) * self.share
-            )
-            for crop in (0, 1)
-        ]
+    def _masks(self, step: int, first: int) -> np.ndarray:
+        """Masks of the images from `first` on: those of their first crops, then those of their second."""
+        parts = [slice(start, start + self.size) for start in (first, self.batch_size + first)]
         return np.concatenate(
-            [batch_masks(self.masks, 2 * self.batch_size, self.side, (self.seed, step), part) for part in mine]
+            [batch_masks(self.masks, 2 * self.batch_size, self.side, (self.seed, step), part) for part in parts]
         )
 
 
@@ -113,7 +111,7 @@ def _by_crop(crops: list[np.ndarray]) -> np.ndarray:
 
 
 def batches(dataset: CropBatches, start: int, stop: int, workers: int, pin: bool) -> Iterator[Batch]:
-    """Batches of the steps from `start` to `stop`, made ahead of time by `workers` processes (0: in this one)."""
+    """The items from `start` to `stop`, made ahead of time by `workers` processes (0: in this one)."""
     loader = DataLoader(
         dataset,
         batch_size=None,

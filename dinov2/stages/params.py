@@ -55,6 +55,10 @@ class Params(Config):
             sizes = f"{name}: global_size {phase.global_size}, local_size {phase.local_size}"
             if phase.global_size % patch or phase.local_size % patch:
                 raise ValueError(f"{sizes}: not multiples of pretrain.model.patch_size {patch}")
+            if phase.batch_size % phase.group_size:
+                raise ValueError(
+                    f"{name}: batch_size {phase.batch_size} is not a multiple of group_size {phase.group_size}"
+                )
             if phase.local_size > phase.global_size:
                 raise ValueError(f"{sizes}: the local crop must not be the larger one")
         for name in ("resolution", "pca_resolution"):
@@ -86,11 +90,15 @@ def check_processes(params: Params, settings: Settings) -> None:
     Raises:
         ConfigError: names the key, its value and the number of processes.
     """
-    batches = {
-        "pretrain.batch_size": params.pretrain.batch_size,
-        "highres.batch_size": params.highres.batch_size,
-        "distill.batch_size": params.distill.batch_size,
+    phases: dict[str, TrainingConfig | HighresConfig | DistillConfig] = {
+        "pretrain": params.pretrain,
+        "highres": params.highres,
+        "distill": params.distill,
     }
-    for key, size in batches.items():
-        if size % settings.processes:
-            raise ConfigError(f"{PARAMS}: {key}: {size}: not a multiple of DINOV2_PROCESSES={settings.processes}")
+    for name, phase in phases.items():
+        groups = phase.batch_size // phase.group_size
+        if groups % settings.processes:
+            raise ConfigError(
+                f"{PARAMS}: {name}.batch_size: {phase.batch_size}: its {groups} groups of {name}.group_size "
+                f"{phase.group_size} do not divide over DINOV2_PROCESSES={settings.processes}"
+            )

@@ -12,6 +12,7 @@ from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context, open_workspace
 from dinov2.storage import write_json, write_text
+from dinov2.training.execution import Execution
 from dinov2.training.history import History
 from dinov2.training.loop import train
 from dinov2.training.sharding import global_rank
@@ -69,6 +70,15 @@ def _place(context: Context) -> Place:
         device=device,
         workers=settings.workers_each,
         checkpoint_seconds=settings.checkpoint_seconds,
+        execution=Execution(
+            attention=settings.attention,
+            recompute=settings.recompute,
+            compile=settings.compile,
+            shard_over=settings.shard_over,
+            microbatch=settings.microbatch,
+        ),
+        keep=settings.checkpoint_keep,
+        milestones=settings.checkpoint_milestones,
     )
 
 

@@ -1,8 +1,8 @@
 """The configuration of a training run; pretraining, high resolution and distillation are three of them."""
 
-from typing import Self
+from typing import Any, Literal, Self
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from dinov2.config import Config
 from dinov2.data.augment import CropsConfig
@@ -12,6 +12,8 @@ from dinov2.training.network import HeadsConfig, Start
 from dinov2.training.objective import ObjectiveConfig
 from dinov2.training.optimiser import Momentum, OptimiserConfig, Schedules
 from dinov2.training.sharding import Precision
+
+Method = Literal["dinov2", "ibot"]
 
 TAKEN = ("pretrain", "highres")
 """Names of the runs that students come after."""
@@ -26,14 +28,38 @@ class TrainingConfig(Config):
     masks: MaskConfig = MaskConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+    method: Method = Field("dinov2", description="ibot: as before DINOv2, slower and larger; for comparison")
     batch_size: PositiveInt = 3072
+    group_size: PositiveInt = Field(
+        32, description="images that KoLeo and stochastic depth look at together; in the release those of a GPU"
+    )
     epochs: PositiveFloat = 500
     epoch_length: PositiveFloat = 1250
     precision: Precision = "bf16"
     initialisation: Start = "published"
+    init_from: str | None = Field(
+        None, description="weights to start from: .safetensors written here, or an official .pth"
+    )
+    skip_limit: NonNegativeInt = Field(3, description="steps in a row that may be skipped as not finite")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_method_has_it(cls, given: Any) -> Any:
+        """iBOT has one head for both losses and centres; nothing else may be asked of it."""
+        if not (isinstance(given, dict) and given.get("method") == "ibot"):
+            return given
+        for section, key, value in (("heads", "shared", True), ("objective", "targets", "centring")):
+            own = given.get(section, {})
+            own = own if isinstance(own, dict) else dict(own)
+            if section in given and own.get(key, value) != value:
+                raise ValueError(f"{section}.{key} {own[key]!r}: method ibot has {value!r}")
+            given = given | {section: own | {key: value}}
+        return given
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.batch_size % self.group_size:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of group_size {self.group_size}")
         patch = self.model.patch_size
         for name in ("global_size", "local_size"):
             size = getattr(self.crops, name)
@@ -69,6 +95,7 @@ class HighresConfig(Config):
     global_size: PositiveInt = 518
     local_size: PositiveInt = 98
     batch_size: PositiveInt = 2048
+    group_size: PositiveInt = Field(8, description="smaller than in pretraining, since the images are larger")
     iterations: PositiveInt = 10_000
     base_lr: PositiveFloat = 2e-5
 
@@ -79,7 +106,9 @@ class HighresConfig(Config):
             "crops": pretrain.crops.model_copy(update=sizes),
             "optimiser": pretrain.optimiser.model_copy(update={"base_lr": self.base_lr}),
             "batch_size": self.batch_size,
+            "group_size": self.group_size,
             "epoch_length": self.iterations / pretrain.epochs,
+            "init_from": None,
         }
         return TrainingConfig.model_validate(dict(pretrain) | changed)
 
@@ -95,6 +124,7 @@ class DistillConfig(Config):
     global_size: PositiveInt = 224
     local_size: PositiveInt = 98
     batch_size: PositiveInt = 2048
+    group_size: PositiveInt = 32
     epochs: PositiveFloat = 500
     epoch_length: PositiveFloat = 1250
     base_lr: PositiveFloat = 1e-3
@@ -126,7 +156,9 @@ class DistillConfig(Config):
             "crops": teacher.crops.model_copy(update={"global_size": self.global_size, "local_size": self.local_size}),
             "optimiser": teacher.optimiser.model_copy(update=optimiser),
             "batch_size": self.batch_size,
+            "group_size": self.group_size,
             "epochs": self.epochs,
             "epoch_length": self.epoch_length,
+            "init_from": None,
         }
         return TrainingConfig.model_validate(dict(teacher) | changed)

@@ -1,93 +1,130 @@
 """The training loop: pretraining, the high-resolution phase and distillation are configurations of it."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh
 
 from dinov2.data.loader import CropBatches, batches
-from dinov2.errors import ConfigError, UserError
-from dinov2.progress import progress
-from dinov2.training.checkpoint import Checkpoints
+from dinov2.errors import ConfigError
+from dinov2.progress import Progress, progress
+from dinov2.training.crops import Parts
+from dinov2.training.execution import settle
 from dinov2.training.history import History
-from dinov2.training.monitor import collapse_signs
+from dinov2.training.network import Network
+from dinov2.training.run import Run
 from dinov2.training.sharding import process_group
-from dinov2.training.step import prepare, seed_step, train_step
+from dinov2.training.step import train_step
 from dinov2.training.stopping import StoppedError, StopRequest, agree
-from dinov2.training.trainee import Trainee, build_trainee, export
+from dinov2.training.trainee import build_objective, build_trainee, export, load_teacher, prepare
 from dinov2.training.work import Place, Tracker, Work
 
 
-def train(work: Work, place: Place, tracker: Tracker | None = None) -> History:
+def train(
+    work: Work, place: Place, tracker: Tracker | None = None, beside: Sequence[tuple[Work, Tracker | None]] = ()
+) -> History:
     """Do the run, from its newest checkpoint if it has one, and write the result.
 
+    Args:
+        work: what to do.
+        place: where.
+        tracker: where this process's metrics go.
+        beside: other students of the same teacher, trained in the same steps from the same pass of the teacher. What
+            they learn is what they would have learnt alone, and lies in their last checkpoints when this ends. One that
+            is not as far as `work` is left alone.
+
     Returns:
-        The loss curve, on every rank.
+        The loss curve of `work`, on every process.
 
     Raises:
         ConfigError: the batch does not divide over the processes, or there are no images.
-        UserError: a loss or gradient is not finite.
+        UserError: too many steps in a row were not finite, or the store could not be written.
         StoppedError: SIGTERM came; the state is saved.
     """
-    with process_group(place.device) as mesh:
-        _check(work, dist.get_world_size())
-        rank = dist.get_rank()
-        trainee = build_trainee(work.config, work.seed, work.start, work.teacher, place.device, mesh)
-        history = History(work.config.iterations)
-        _run(work, place, trainee, history, tracker if rank == 0 else None)
-        export(trainee, work.config, work.backbone, work.training, rank)
-        return history
-
-
-def _check(work: Work, world: int) -> None:
     if not len(work.images):
         raise ConfigError(f"{work.name}: the training manifest has no images")
-    if work.config.batch_size % world:
-        raise ConfigError(f"{work.name}: batch_size {work.config.batch_size} does not divide over {world} processes")
+    with process_group(place.device, place.execution.shard_over) as mesh:
+        place = replace(place, execution=settle(place.execution, work.config, place.device))
+        with _runs([(work, tracker), *beside], place, mesh) as runs:
+            if runs[0].done < work.config.iterations:
+                _train(runs, place, mesh)
+            export(runs[0].trainee, work.config, work.backbone, work.training, dist.get_rank())
+            return runs[0].history
 
 
-def _run(work: Work, place: Place, trainee: Trainee, history: History, tracker: Tracker | None) -> None:
-    config, iterations = work.config, work.config.iterations
-    checkpoints = Checkpoints(place.store, work.digest)
-    done = checkpoints.load_newest(trainee, history)
-    saved_at, saved_step = time.monotonic(), done
-    feed = batches(_dataset(work, place), done, iterations, place.workers, pin=place.device.type == "cuda")
-    with StopRequest() as stop, progress(work.name, iterations, "steps", done) as shown:
-        for step, batch in enumerate(feed, done):
-            hyper = config.schedules.at(step)
-            seed_step(work.seed, step)
-            crops = prepare(batch, place.device, distilling=work.teacher is not None)
-            try:
-                result = train_step(trainee, crops, hyper, config.optimiser.clip_grad)
-            except UserError as error:
-                raise UserError(f"{work.name}: step {step + 1}: {error}") from None
-            history.add(result.metrics())
-            if history.due(step):
-                row = history.close(step, collapse_signs(result.losses.targets, result.losses.cls), vars(hyper))
-                shown.advance(0, f"loss {row['loss']:.3f}")
-                if tracker:
-                    tracker.log(step + 1, row)
-            shown.advance()
+@contextmanager
+def _runs(told: Sequence[tuple[Work, Tracker | None]], place: Place, mesh: DeviceMesh) -> Iterator[list[Run]]:
+    """The runs that are trained together, resumed; their last saves are waited for when the block ends."""
+    objective = build_objective(told[0][0].config)
+    with ExitStack() as stack:
+        runs: list[Run] = []
+        for each, tracker in told:
+            ready = prepare(each.config, place.device, mesh, place.execution)
+            trainee = build_trainee(each.name, each.config, each.seed, each.start, ready)
+            run = Run(each, trainee, objective, place, tracker)
+            stack.callback(run.checkpoints.settle)
+            run.resume()
+            if not runs or run.done == runs[0].done:
+                runs.append(run)
+        yield runs
+
+
+def _train(runs: list[Run], place: Place, mesh: DeviceMesh) -> None:
+    """All steps that are left, saving now and then and at the end."""
+    work, config = runs[0].work, runs[0].work.config
+    teacher = runs[0].trainee.average
+    if work.teacher is not None:
+        teacher = prepare(config, place.device, mesh, place.execution)(load_teacher(work.teacher, config))
+    names = ", ".join(run.work.name for run in runs)
+    saved_at, stopping = time.monotonic(), False
+    with StopRequest() as stop, progress(names, config.iterations, "steps", runs[0].done) as shown:
+        for parts in _parts(work, place, runs[0].done):
+            _step(runs, teacher, parts, shown)
+            done = runs[0].done
             overdue = time.monotonic() - saved_at > place.checkpoint_seconds
-            stopping, saving = agree(stop.asked, overdue or stop.asked, place.device)
+            due = runs[0].checkpoints.due(done) or done == config.iterations
+            stopping, saving = agree(stop.asked, overdue or due or stop.asked, place.device)
             if saving:
-                checkpoints.save(step + 1, trainee, history)
-                saved_at, saved_step = time.monotonic(), step + 1
+                for run in runs:
+                    run.save()
+                saved_at = time.monotonic()
             if stopping:
-                raise StoppedError(f"{work.name}: told to stop; saved after step {step + 1} of {iterations}")
-    if saved_step < iterations:
-        checkpoints.save(iterations, trainee, history)
+                break
+    for run in runs:
+        run.checkpoints.wait()
+    if stopping and done < config.iterations:
+        raise StoppedError(f"{names}: told to stop; saved after step {done} of {config.iterations}")
 
 
-def _dataset(work: Work, place: Place) -> CropBatches:
-    config = work.config
-    return CropBatches(
-        work.images,
-        place.reader,
-        config.crops,
-        config.masks,
-        config.model.patch_size,
-        config.batch_size,
-        work.seed,
-        dist.get_rank(),
-        dist.get_world_size(),
-    )
+def _step(runs: list[Run], teacher: Network, parts: Parts, shown: Progress) -> None:
+    """One step of all runs, noted by each."""
+    work, step = runs[0].work, runs[0].done
+    hyper = work.config.schedules.at(step)
+    steps = train_step([run.trainee for run in runs], teacher, runs[0].objective, parts, hyper, step)
+    rows = [run.note(own, hyper, lambda: _keys(work, parts)) for run, own in zip(runs, steps, strict=True)]
+    if rows[0]:
+        shown.advance(0, f"loss {rows[0]['loss']:.3f}")
+    shown.advance()
+
+
+def _keys(work: Work, parts: Parts) -> list[str]:
+    return [work.images["key"][number].as_py() for batch in parts.batches for number in batch.images.tolist()]
+
+
+def _parts(work: Work, place: Place, done: int) -> Iterator[Parts]:
+    """This process's share of each step that is left."""
+    config, rank, world = work.config, dist.get_rank(), dist.get_world_size()
+    count = place.execution.parts(config.batch_size, config.group_size, world)
+    dataset = CropBatches(
+        work.images, place.reader, config.crops, config.masks, config.model.patch_size, config.batch_size, work.seed,
+        rank, world, count,
+    )  # fmt: skip
+    pin = place.device.type == "cuda"
+    feed = batches(dataset, done * count, config.iterations * count, place.workers, pin)
+    first = rank * (config.batch_size // world // config.group_size)
+    for _ in range(done, config.iterations):
+        own = [next(feed) for _ in range(count)]
+        yield Parts(own, place.device, work.teacher is not None, first, config.group_size)

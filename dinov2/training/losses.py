@@ -1,8 +1,12 @@
-"""The three losses of DINOv2 (Oquab et al. 2023, section 4), each a function of tensors, computed in fp32."""
+"""The losses of DINOv2 (Oquab et al. 2023, section 4), each a function of tensors, computed in fp32."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+
+from dinov2.training.sinkhorn import sinkhorn_knopp
+
+__all__ = ["cross_entropy", "dino_loss", "ibot_loss", "koleo_loss", "patch_weights", "sinkhorn_knopp"]
 
 EPS = 1e-8
 
@@ -60,28 +64,35 @@ def ibot_loss(logits: Tensor, targets: Tensor, masks: Tensor, temperature: float
     Returns:
         Scalar; 0 when nothing is masked.
     """
-    weights_c = 1.0 / masks.sum(dim=1).clamp(min=1)
-    weights_m = weights_c[:, None].expand_as(masks)[masks]
-    return (cross_entropy(targets, logits, temperature) * weights_m).sum() / len(masks)
+    return (cross_entropy(targets, logits, temperature) * patch_weights(masks)).sum()
+
+
+def patch_weights(masks: Tensor) -> Tensor:
+    """What each masked patch counts for, (m,) in the order of `masks.nonzero()`, for masks (crops, N).
+
+    One over the masked patches of its crop and over all crops, masked or not.
+    """
+    weights_c = 1.0 / (masks.sum(dim=1).clamp(min=1) * len(masks))
+    return weights_c[:, None].expand_as(masks)[masks]
 
 
 def koleo_loss(x: Tensor) -> Tensor:
     """Push features apart: minus the mean log distance to the nearest other one (Sablayrolles et al. 2019, equation 2).
 
     Args:
-        x: features (B, D), normalised here. fp32 inside: with coinciding features the distance is the `EPS` that is
-            added to it, which fp16 would round to 0.
+        x: features (..., B, D), normalised here; neighbours are sought among each B. fp32 inside: with coinciding
+            features the distance is the `EPS` that is added to it, which fp16 would round to 0.
 
     Returns:
-        Scalar; 0 for a single feature, which has no neighbour.
+        Scalar, the mean over all features; 0 for single ones, which have no neighbour.
     """
     with torch.autocast(x.device.type, enabled=False):
         x_bd = normalize(x.float(), dim=-1, eps=EPS)
-        if len(x_bd) < 2:
+        if x_bd.shape[-2] < 2:
             return x_bd.sum() * 0.0
         with torch.no_grad():
-            similarity_bb = x_bd @ x_bd.T
-            similarity_bb.fill_diagonal_(-2.0)
-            nearest_b = similarity_bb.argmax(dim=1)
-        distance_b = (x_bd - x_bd[nearest_b] + EPS).norm(dim=1)
+            similarity_bb = x_bd @ x_bd.mT
+            similarity_bb.diagonal(dim1=-2, dim2=-1).fill_(-2.0)
+            nearest_b = similarity_bb.argmax(dim=-1, keepdim=True)
+        distance_b = (x_bd - x_bd.take_along_dim(nearest_b, dim=-2) + EPS).norm(dim=-1)
         return -(distance_b + EPS).log().mean()

@@ -1,5 +1,6 @@
 """A whole step's losses from crops, masks and two networks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -8,9 +9,13 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from dinov2.config import Config
-from dinov2.training.losses import dino_loss, ibot_loss, koleo_loss
-from dinov2.training.network import Network, Outputs
-from dinov2.training.sinkhorn import Centring, sinkhorn_knopp
+from dinov2.models.depth import Draw
+from dinov2.training.crops import Crops
+from dinov2.training.losses import koleo_loss, patch_weights
+from dinov2.training.network import Network
+from dinov2.training.projection import Projection
+from dinov2.training.prototype_loss import prototype_loss
+from dinov2.training.targets import ASSIGNERS, Assignments
 
 Weight = Annotated[float, Field(ge=0.0)]
 
@@ -29,29 +34,12 @@ class ObjectiveConfig(Config):
 
 
 @dataclass(frozen=True)
-class Crops:
-    """A step's input on the device: floats for the networks, and which patches are predicted.
-
-    Attributes:
-        globals: (2 B, 3, G, G), all first crops, then all second.
-        locals: (L B, 3, l, l).
-        hidden: (2 B, N) bool, patches the student does not see; None where it sees all.
-        predicted: (2 B, N) bool, patches whose assignment it predicts.
-    """
-
-    globals: Tensor
-    locals: Tensor
-    hidden: Tensor | None
-    predicted: Tensor
-
-
-@dataclass(frozen=True)
 class Losses:
     """A step's losses, and what watches over collapse needs.
 
     Attributes:
         total: weighted sum of the four scalars that follow.
-        targets: the teacher's assignments of the global crops (2 B, K).
+        targets: the teacher's assignments of the global crops, 2 B rows.
         cls: the student's class tokens of the global crops (2 B, D), detached.
     """
 
@@ -60,7 +48,7 @@ class Losses:
     dino_local: Tensor
     ibot: Tensor
     koleo: Tensor
-    targets: Tensor
+    targets: Assignments
     cls: Tensor
 
     def terms(self) -> dict[str, Tensor]:
@@ -74,58 +62,95 @@ class Losses:
         }
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What the teacher says of one part of a step: assignments of its global crops, and of its predicted patches."""
+
+    cls: Assignments
+    patches: Assignments
+
+
 class Objective:
     """DINO + iBOT + KoLeo (Oquab et al. 2023, section 4).
 
     Args:
         config: weights and temperatures.
-        prototypes: K, for the running means of centring.
+        prototypes: K.
+        group: images among which KoLeo seeks neighbours; divides those of every part.
     """
 
-    def __init__(self, config: ObjectiveConfig, prototypes: int) -> None:
-        self.config = config
-        self.centrings = [Centring(prototypes) for _ in range(2)] if config.targets == "centring" else []
+    def __init__(self, config: ObjectiveConfig, prototypes: int, group: int) -> None:
+        self.config, self.group = config, group
+        self.cls, self.patches = (ASSIGNERS[config.targets](prototypes) for _ in range(2))
 
-    def __call__(self, student: Network, teacher: Network, crops: Crops, temperature: float) -> Losses:
-        """The losses of one step; gradients flow into the student only.
+    def __call__(
+        self, student: Network, teacher: Network, crops: Crops, temperature: float, draw: Draw | None = None
+    ) -> Losses:
+        """The losses of a step that is one part on every process; gradients flow into the student only.
 
         Args:
             student: in training mode.
             teacher: in evaluation mode.
-            crops: of this rank.
+            crops: of this process.
             temperature: the teacher's at this step.
+            draw: of the student's stochastic depth; None draws from torch's random numbers.
         """
-        chosen = crops.predicted.flatten().nonzero()[:, 0]
-        with torch.no_grad():
-            taught = teacher(crops.globals, None, None, chosen)
-            cls_targets, patch_targets = self._targets(taught, temperature)
-        told = student(crops.globals, crops.locals if len(crops.locals) else None, crops.hidden, chosen)
-        return self._losses(told, cls_targets, patch_targets, crops.predicted)
+        (lesson,) = self.teach(teacher, [crops], temperature)
+        return self.losses(student, crops, lesson, draw)
 
-    def state(self) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def teach(self, teacher: Network, parts: Iterable[Crops], temperature: float) -> list[Lesson]:
+        """The teacher's assignments for all parts of a step, made together over all parts and processes."""
+        told = [teacher(part.globals, None, None, part.chosen) for part in parts]
+        cls = self.cls.assign([outputs.cls_logits for outputs in told], temperature)
+        patches = self.patches.assign([outputs.patch_logits for outputs in told], temperature)
+        return [Lesson(*both) for both in zip(cls, patches, strict=True)]
+
+    def losses(self, student: Network, crops: Crops, lesson: Lesson, draw: Draw | None = None) -> Losses:
+        """The losses of one part, as means over its images."""
+        config = self.config
+        locals_ = crops.locals if len(crops.locals) else None
+        told = student(crops.globals, locals_, crops.hidden, crops.chosen, draw)
+        dino, dino_global, dino_local = self._dino(told.cls_logits, lesson.cls, len(told.cls) // 2)
+        ibot = self._ibot(told.patch_logits, lesson.patches, crops.predicted)
+        # Both crops of an image have neighbours of their own; their two means are summed.
+        koleo = 2 * koleo_loss(told.cls.unflatten(0, (-1, self.group)))
+        total = config.dino_weight * dino + config.ibot_weight * ibot + config.koleo_weight * koleo
+        return Losses(total, dino_global, dino_local, ibot, koleo, lesson.cls, told.cls.detach())
+
+    def commit(self) -> None:
+        """Let the running means of centring take in the step."""
+        self.cls.commit()
+        self.patches.commit()
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
         """What changes from step to step: the running means of centring."""
-        return {f"centre{number}": centring.centre for number, centring in enumerate(self.centrings)}
+        return {"cls": self.cls.state(), "patches": self.patches.state()}
 
-    def load(self, state: dict[str, Tensor]) -> None:
+    def load(self, state: dict[str, dict[str, Tensor]]) -> None:
         """Take over what `state` gave."""
-        for number, centring in enumerate(self.centrings):
-            centring.centre = state[f"centre{number}"]
+        self.cls.load(state["cls"])
+        self.patches.load(state["patches"])
 
-    def _targets(self, taught: Outputs, temperature: float) -> tuple[Tensor, Tensor]:
-        if not self.centrings:
-            return sinkhorn_knopp(taught.cls_logits, temperature), sinkhorn_knopp(taught.patch_logits, temperature)
-        cls, patch = self.centrings
-        return cls(taught.cls_logits, temperature), patch(taught.patch_logits, temperature)
+    def _dino(self, student: Projection, targets: Assignments, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss of `losses.dino_loss`, and its two terms without gradient, a chunk of images at a time."""
+        crops = len(student) // batch
+        pairs = 2 + 2 * (crops - 2)
 
-    def _losses(self, told: Outputs, cls_targets: Tensor, patch_targets: Tensor, predicted: Tensor) -> Losses:
-        config, batch = self.config, len(told.cls) // 2
-        logits_cbk = told.cls_logits.unflatten(0, (-1, batch))
-        targets_2bk = cls_targets.unflatten(0, (2, batch))
-        dino_global, dino_local = dino_loss(logits_cbk[:2], logits_cbk[2:], targets_2bk, config.student_temperature)
-        ibot = ibot_loss(told.patch_logits, patch_targets, predicted, config.student_temperature)
-        first, second = told.cls.chunk(2)
-        koleo = koleo_loss(first) + koleo_loss(second)
-        total = (
-            config.dino_weight * (dino_global + dino_local) + config.ibot_weight * ibot + config.koleo_weight * koleo
+        def predicted(rows: slice) -> Tensor:
+            images = slice(rows.start // crops, rows.stop // crops)
+            first, second = targets(images), targets(slice(batch + images.start, batch + images.stop))
+            both = (first + second)[:, None].expand(-1, crops - 2, -1)
+            return torch.cat([second[:, None], first[:, None], both], dim=1).flatten(0, 1)
+
+        by_image = student.features.unflatten(0, (crops, batch)).transpose(0, 1).flatten(0, 1)
+        weights = torch.full((len(student),), 1.0 / (batch * pairs), device=by_image.device)
+        total, rows_n = prototype_loss(
+            Projection(by_image, student.prototypes), predicted, weights, self.config.student_temperature, crops
         )
-        return Losses(total, dino_global, dino_local, ibot, koleo, cls_targets, told.cls.detach())
+        terms_bc = (rows_n * weights).unflatten(0, (batch, crops))
+        return total, terms_bc[:, :2].sum(), terms_bc[:, 2:].sum()
+
+    def _ibot(self, student: Projection, targets: Assignments, masks: Tensor) -> Tensor:
+        """The loss of `losses.ibot_loss`."""
+        return prototype_loss(student, targets, patch_weights(masks), self.config.student_temperature)[0]

@@ -1,7 +1,6 @@
 """AdamW with the published parameter groups and schedules."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from torch.nn import Parameter
 from dinov2.config import Config
 from dinov2.training.network import Network
 from dinov2.training.schedules import cosine, linear
+from dinov2.training.sharding import local
 
 REFERENCE_BATCH = 1024
 Momentum = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -125,15 +125,33 @@ def apply(optimiser: torch.optim.Optimizer, hyper: Hyper) -> None:
         group["weight_decay"] = hyper.weight_decay * group["decay_factor"]
 
 
-def clip(network: Network, limit: float) -> dict[str, Tensor]:
-    """Scale the gradients of the backbone and of each head down to a norm of `limit`; their norms before that."""
-    parts: dict[str, Iterable[Parameter]] = {"backbone": network.backbone.parameters()}
-    parts["dino_head"] = network.dino_head.parameters()
+def norms(network: Network) -> dict[str, Tensor]:
+    """The norm of all gradients of the backbone and of each head, over all processes."""
+    return {name: _norm(parameters) for name, parameters in _clipped_parts(network).items()}
+
+
+def clip(network: Network, found: dict[str, Tensor], limit: float, factor: float) -> None:
+    """Scale the gradients of the backbone and of each head down to a norm of `limit`.
+
+    Args:
+        network: with gradients that are `factor` times as large as they should be.
+        found: what `norms` gave, divided by `factor`.
+        limit: greatest norm of each part.
+        factor: of the loss; taken out.
+    """
+    for name, parameters in _clipped_parts(network).items():
+        scale = (limit / (found[name] + 1e-6)).clamp(max=1.0) / factor
+        torch._foreach_mul_([local(parameter.grad) for parameter in parameters if parameter.grad is not None], scale)
+
+
+def _clipped_parts(network: Network) -> dict[str, list[Parameter]]:
+    parts = {"backbone": list(network.backbone.parameters()), "dino_head": list(network.dino_head.parameters())}
     if network.ibot_head is not network.dino_head:
-        parts["ibot_head"] = network.ibot_head.parameters()
-    return {name: _clip(list(parameters), limit) for name, parameters in parts.items()}
+        parts["ibot_head"] = list(network.ibot_head.parameters())
+    return parts
 
 
-def _clip(parameters: list[Parameter], limit: float) -> Tensor:
-    norm = torch.nn.utils.clip_grad_norm_(parameters, limit, foreach=True)
+def _norm(parameters: list[Parameter]) -> Tensor:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
     return norm.full_tensor() if isinstance(norm, torch.distributed.tensor.DTensor) else norm

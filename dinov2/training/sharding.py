@@ -7,15 +7,16 @@ from typing import Literal
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
-from torch.nn import Parameter
 
+from dinov2.errors import ConfigError
 from dinov2.training.network import Network
 
-Precision = Literal["bf16", "fp32"]
-COMPUTE = {"bf16": torch.bfloat16, "fp32": torch.float32}
+Precision = Literal["bf16", "fp16", "fp32"]
+COMPUTE = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 def global_rank() -> int:
@@ -24,17 +25,34 @@ def global_rank() -> int:
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[DeviceMesh]:
-    """The mesh of all processes torchrun started, or of this one alone; torn down at the end of the block."""
+def process_group(device: torch.device, shard_over: int = 0) -> Iterator[DeviceMesh]:
+    """The mesh of all processes torchrun started, or of this one alone; torn down at the end of the block.
+
+    Args:
+        device: what tensors are computed on.
+        shard_over: processes that parameters are sharded over; neighbourhoods of so many processes hold a copy each
+            and exchange gradients. 0 is all of them.
+
+    Raises:
+        ConfigError: `shard_over` does not divide the number of processes.
+    """
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if dist.is_torchelastic_launched():
         dist.init_process_group(backend)
     else:
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     try:
-        yield init_device_mesh(device.type, (dist.get_world_size(),))
+        yield _mesh(device, dist.get_world_size(), shard_over)
     finally:
         dist.destroy_process_group()
+
+
+def _mesh(device: torch.device, world: int, shard_over: int) -> DeviceMesh:
+    if shard_over in (0, world):
+        return init_device_mesh(device.type, (world,))
+    if world % shard_over:
+        raise ConfigError(f"DINOV2_SHARD_OVER: {shard_over}: does not divide the {world} processes")
+    return init_device_mesh(device.type, (world // shard_over, shard_over), mesh_dim_names=("replicate", "shard"))
 
 
 def shard(network: Network, mesh: DeviceMesh, precision: Precision) -> Network:
@@ -47,14 +65,16 @@ def shard(network: Network, mesh: DeviceMesh, precision: Precision) -> Network:
     heads = {id(head): head for head in (network.dino_head, network.ibot_head)}
     for part in (*network.backbone.blocks, *heads.values()):
         fully_shard(part, mesh=mesh, mp_policy=policy)
+    for head in heads.values():
+        register_fsdp_forward_method(head, "project")
     # Also the root, which FSDP would otherwise leave gathered, and in the compute type, after a teacher's forward pass.
     fully_shard(network, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
     return network
 
 
-def local(parameter: Parameter) -> torch.Tensor:
-    """This rank's shard of a parameter."""
-    return parameter.to_local() if isinstance(parameter, DTensor) else parameter.data
+def local(parameter: Tensor) -> Tensor:
+    """This process's shard of a parameter or gradient."""
+    return parameter.to_local() if isinstance(parameter, DTensor) else parameter.detach()
 
 
 @torch.no_grad()
@@ -62,3 +82,13 @@ def update_average(average: Network, network: Network, momentum: float) -> None:
     """Move `average` towards `network`: momentum * average + (1 - momentum) * network, shard by shard."""
     targets = [local(parameter) for parameter in average.parameters()]
     torch._foreach_lerp_(targets, [local(parameter) for parameter in network.parameters()], 1.0 - momentum)
+
+
+def average_gradients(network: Network) -> None:
+    """Mean of the gradients over processes, for a network of which each holds the whole; FSDP does it for others."""
+    if isinstance(network, FSDPModule) or dist.get_world_size() == 1:
+        return
+    for parameter in network.parameters():
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()

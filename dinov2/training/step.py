@@ -1,63 +1,73 @@
 """One training step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
-from dinov2.data.images import normalise
-from dinov2.data.loader import Batch
-from dinov2.errors import UserError
-from dinov2.storage import digest
-from dinov2.training.objective import Crops, Losses
-from dinov2.training.optimiser import Hyper, apply, clip
-from dinov2.training.sharding import update_average
+from dinov2.training.crops import Parts
+from dinov2.training.guard import sound
+from dinov2.training.network import Network
+from dinov2.training.objective import Lesson, Losses, Objective
+from dinov2.training.optimiser import Hyper, apply, clip, norms
+from dinov2.training.sharding import average_gradients, update_average
 from dinov2.training.trainee import Trainee
 
 
 @dataclass(frozen=True)
 class Step:
-    """What happened: losses, and gradient norms before clipping."""
+    """What happened.
+
+    Attributes:
+        losses: of the last part.
+        metrics: means of the losses over the parts, and the norms of the gradients before clipping.
+        taken: whether the student was updated; False if something was not finite.
+    """
 
     losses: Losses
-    norms: dict[str, Tensor]
-
-    def metrics(self) -> dict[str, Tensor]:
-        """Scalars by name."""
-        return self.losses.terms() | {f"gradient_{name}": norm for name, norm in self.norms.items()}
+    metrics: dict[str, Tensor]
+    taken: bool
 
 
-def train_step(trainee: Trainee, crops: Crops, hyper: Hyper, clip_grad: float) -> Step:
-    """Losses, gradients, update of the student, update of the average.
+def train_step(
+    trainees: Sequence[Trainee], teacher: Network, objective: Objective, parts: Parts, hyper: Hyper, step: int
+) -> list[Step]:
+    """Lessons from the teacher; then for each student losses, gradients, its update and that of its average.
 
-    Raises:
-        UserError: a loss or a gradient is not finite; nothing was updated.
+    Args:
+        trainees: students of this teacher.
+        teacher: in evaluation mode.
+        objective: what they are trained for.
+        parts: of this process.
+        hyper: rates of this step.
+        step: counted from 0.
     """
+    lessons = objective.teach(teacher, parts, hyper.teacher_temperature)
+    steps = [_learn(trainee, objective, parts, lessons, hyper, step) for trainee in trainees]
+    if any(each.taken for each in steps):
+        objective.commit()
+    return steps
+
+
+def _learn(
+    trainee: Trainee, objective: Objective, parts: Parts, lessons: Sequence[Lesson], hyper: Hyper, step: int
+) -> Step:
     apply(trainee.optimiser, hyper)
-    losses = trainee.objective(trainee.student, trainee.teacher, crops, hyper.teacher_temperature)
-    losses.total.backward()
-    step = Step(losses, clip(trainee.student, clip_grad))
-    if not torch.isfinite(torch.stack([losses.total.detach(), *step.norms.values()])).all():
-        values = ", ".join(f"{name} {value.item():.4g}" for name, value in step.metrics().items())
-        raise UserError(f"a loss or gradient is not finite, and nothing was updated with it: {values}")
-    trainee.optimiser.step()
+    factor = trainee.scale.factor
+    terms: list[dict[str, Tensor]] = []
+    for crops, lesson in zip(parts, lessons, strict=True):
+        losses = objective.losses(trainee.student, crops, lesson, trainee.depth.draw(step, crops))
+        (losses.total * (factor / len(parts))).backward()
+        terms.append(losses.terms())
+    average_gradients(trainee.student)
+    found = {name: norm / factor for name, norm in norms(trainee.student).items()}
+    metrics = {name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]}
+    metrics |= {f"gradient_{name}": norm for name, norm in found.items()}
+    taken = sound(torch.stack(list(metrics.values())))
+    if taken:
+        clip(trainee.student, found, trainee.clip_grad, factor)
+        trainee.optimiser.step()
+        update_average(trainee.average, trainee.student, hyper.momentum)
     trainee.optimiser.zero_grad()
-    update_average(trainee.average, trainee.student, hyper.momentum)
-    return step
-
-
-def seed_step(seed: int, step: int) -> None:
-    """Make stochastic depth a function of (seed, step, rank), so that a resumed run draws the same."""
-    torch.manual_seed(int(digest("step", seed, step, dist.get_rank()), 16) >> 1)
-
-
-def prepare(batch: Batch, device: torch.device, distilling: bool) -> Crops:
-    """The batch on the device; in distillation nothing is hidden and every patch is predicted."""
-    batch = batch.to(device)
-    return Crops(
-        globals=normalise(batch.globals),
-        locals=normalise(batch.locals),
-        hidden=None if distilling else batch.masks,
-        predicted=torch.ones_like(batch.masks) if distilling else batch.masks,
-    )
+    return Step(losses, metrics, taken)

@@ -1,6 +1,7 @@
 """The networks of a run and where they start from."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,24 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.device_mesh import DeviceMesh
 from torch.optim import AdamW
 
-from dinov2.models.embedding import interpolate_positions
 from dinov2.models.weights import load_tensors, save_backbone, save_tensors
 from dinov2.training.config import TrainingConfig
-from dinov2.training.network import Network, build_network
+from dinov2.training.crops import Depth
+from dinov2.training.execution import Execution, equip
+from dinov2.training.guard import Guard
+from dinov2.training.ibot import IbotNetwork, IbotObjective
+from dinov2.training.network import Network, initialise
 from dinov2.training.objective import Objective
 from dinov2.training.optimiser import build_optimiser
-from dinov2.training.sharding import shard
+from dinov2.training.scaler import LossScale
+from dinov2.training.sharding import COMPUTE, shard
+from dinov2.training.start import begin
 
-POSITIONS = "backbone.pos_embed"
 FLAT = StateDictOptions(flatten_optimizer_state_dict=True)
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+Ready = Callable[[Network], Network]
+"""Puts a network where it is to be trained."""
 
 
 @dataclass
@@ -37,17 +45,20 @@ class Trainee:
     Attributes:
         student: the network that gradients change.
         average: the moving average of the student, which is what is kept.
-        teacher: the network whose assignments the student learns to predict: the average, or, in distillation, a
-            frozen one.
-        objective: what the student is trained for.
         optimiser: of the student.
+        depth: which sequences its stochastic depth keeps.
+        clip_grad: greatest gradient norm.
+        scale: of the loss.
+        guard: against steps that are not finite.
     """
 
     student: Network
     average: Network
-    teacher: Network
-    objective: Objective
     optimiser: AdamW
+    depth: Depth
+    clip_grad: float
+    scale: LossScale
+    guard: Guard
 
     def state(self) -> dict[str, Any]:
         """Sharded state by name: all that changes during the run."""
@@ -55,80 +66,85 @@ class Trainee:
             "student": get_model_state_dict(self.student),
             "average": get_model_state_dict(self.average),
             "optimiser": get_optimizer_state_dict(self.student, self.optimiser, options=FLAT),
-            "objective": self.objective.state(),
+            "scale": self.scale.state(),
+            "guard": self.guard.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave, of any number of ranks."""
+        """Take over what `state` gave, of any number of processes."""
         set_model_state_dict(self.student, state["student"])
         set_model_state_dict(self.average, state["average"])
-        set_optimizer_state_dict(
-            self.student,
-            self.optimiser,
-            state["optimiser"],
-            options=FLAT,
-        )
-        self.objective.load(state["objective"])
+        set_optimizer_state_dict(self.student, self.optimiser, state["optimiser"], options=FLAT)
+        self.scale.load(state["scale"])
+        self.guard.load(state["guard"])
 
 
-def build_trainee(
-    config: TrainingConfig, seed: int, start: Path | None, teacher: Path | None, device: torch.device, mesh: DeviceMesh
-) -> Trainee:
-    """Build the networks, the same on every rank, and shard them.
+def build_network(config: TrainingConfig) -> Network:
+    """A network with random weights as the configuration has it."""
+    backbone = config.model.build(config.crops.global_size)
+    if config.method == "ibot":
+        network: Network = IbotNetwork(backbone, config.heads, COMPUTE[config.precision])
+    else:
+        network = Network(backbone, config.heads)
+    initialise(network, config.initialisation)
+    return network
+
+
+def build_trainee(name: str, config: TrainingConfig, seed: int, start: Path | None, ready: Ready) -> Trainee:
+    """Build student and average, the same on every process.
 
     Args:
-        config: of this run.
+        name: of the run, for people.
+        config: of the run.
         seed: of the random weights.
-        start: training file of an earlier phase whose student and average go on; None starts from random weights.
-        teacher: training file of the frozen teacher of a distillation; None trains against the average.
-        device: where the networks live.
-        mesh: what they are sharded over.
+        start: weights to go on from, of a file that `begin` reads: a training file gives student and average, others
+            are both. None starts from random weights.
+        ready: puts each where it is to be trained.
 
     Raises:
-        DataError: a file is damaged or does not fit the configuration.
+        DataError: the file is damaged or does not fit the configuration.
     """
     torch.manual_seed(seed)
-    student = build_network(config.model, config.heads, config.crops.global_size, config.initialisation)
-    average = build_network(config.model, config.heads, config.crops.global_size)
+    student, average = build_network(config), build_network(config)
     average.load_state_dict(student.state_dict())
     if start is not None:
-        tensors, _ = load_tensors(start)
-        _load(student, tensors, "student.")
-        _load(average, tensors, "teacher.")
-    networks = [_prepare(network, config, device, mesh) for network in (student, average)]
-    frozen = None if teacher is None else _prepare(load_network(teacher), config, device, mesh)
-    for network in (networks[1], frozen):
-        if network is not None:
-            network.requires_grad_(False).eval()
-    networks[0].train()
+        begin(student, start, "student")
+        begin(average, start, "teacher")
+    student, average = ready(student), ready(average)
+    average.requires_grad_(False).eval()
     return Trainee(
-        student=networks[0],
-        average=networks[1],
-        teacher=frozen or networks[1],
-        objective=Objective(config.objective, config.heads.prototypes),
-        optimiser=build_optimiser(networks[0], config.optimiser),
+        student=student.train(),
+        average=average,
+        optimiser=build_optimiser(student, config.optimiser),
+        depth=Depth(
+            seed, config.group_size, 2 * len(student.backbone.blocks), config.model.drop_path, config.method == "ibot"
+        ),
+        clip_grad=config.optimiser.clip_grad,
+        scale=LossScale(config.precision == "fp16"),
+        guard=Guard(name, config.skip_limit),
     )
 
 
-def _prepare(network: Network, config: TrainingConfig, device: torch.device, mesh: DeviceMesh) -> Network:
-    return shard(network.to(device), mesh, config.precision)
+def build_objective(config: TrainingConfig) -> Objective:
+    """What the configuration trains for."""
+    kind = IbotObjective if config.method == "ibot" else Objective
+    return kind(config.objective, config.heads.prototypes, config.group_size)
 
 
-def _load(network: Network, tensors: dict[str, Tensor], prefix: str) -> None:
-    """Load the tensors under `prefix`, position embeddings resampled to the network's grid."""
-    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    side = network.backbone.img_size // network.backbone.patch_size
-    own[POSITIONS] = interpolate_positions(own[POSITIONS], side, side, antialias=False, offset=0.0)
-    network.load_state_dict(own)
+def prepare(config: TrainingConfig, device: torch.device, mesh: DeviceMesh, execution: Execution) -> Ready:
+    """How the networks of a run are put on the device and sharded; those of iBOT are whole on every process."""
+    if config.method == "ibot":
+        return lambda network: equip(network, execution).to(device)
+    return lambda network: shard(equip(network, execution).to(device), mesh, config.precision)
 
 
-def load_network(path: Path) -> Network:
-    """The average (backbone and heads) of the training file that `export` wrote."""
-    tensors, metadata = load_tensors(path)
-    config = TrainingConfig.model_validate(json.loads(metadata["config"]))
-    network = build_network(config.model, config.heads, config.crops.global_size)
-    _load(network, tensors, "teacher.")
-    return network
+def load_teacher(path: Path, config: TrainingConfig) -> Network:
+    """The average (backbone and heads) of the training file that `export` wrote, to be trained against."""
+    _, metadata = load_tensors(path)
+    own = TrainingConfig.model_validate(json.loads(metadata["config"]))
+    network = build_network(own.model_copy(update={"method": config.method, "precision": config.precision}))
+    begin(network, path, "teacher")
+    return network.requires_grad_(False).eval()
 
 
 def export(trainee: Trainee, config: TrainingConfig, backbone: Path, training: Path | None, rank: int) -> None:
@@ -139,13 +155,13 @@ def export(trainee: Trainee, config: TrainingConfig, backbone: Path, training: P
         config: of the run.
         backbone: safetensors file for the average's backbone alone.
         training: safetensors file for student and average with their heads; None writes none.
-        rank: of this process; all ranks must call.
+        rank: of this process; all processes must call.
     """
     average = _whole(trainee.average)
     student = _whole(trainee.student) if training else {}
     if rank != 0:
         return
-    network = build_network(config.model, config.heads, config.crops.global_size)
+    network = build_network(config)
     network.load_state_dict(average)
     save_backbone(backbone, network.backbone)
     if training:

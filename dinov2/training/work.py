@@ -1,6 +1,6 @@
 """What a run is told to do, and where."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +10,9 @@ import torch
 from dinov2.data.sources import ImageReader
 from dinov2.storage import Store, digest
 from dinov2.training.config import TrainingConfig
+from dinov2.training.execution import Execution
 
-VERSION = 1
+VERSION = 2
 """Raised whenever equal parameters train to other weights, so that no older checkpoint is gone on from."""
 
 
@@ -61,10 +62,24 @@ class Work:
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how a run is done; nothing here changes its result."""
+    """Where and how a run is done; nothing here changes its result by more than rounding.
+
+    Attributes:
+        store: where images and checkpoints live.
+        reader: of images.
+        device: what tensors are computed on.
+        workers: loading processes.
+        checkpoint_seconds: between checkpoints.
+        execution: how the networks are computed.
+        keep: newest checkpoints that are kept.
+        milestones: every so many steps a checkpoint is kept for good; 0 keeps none.
+    """
 
     store: Store
     reader: ImageReader
     device: torch.device
     workers: int
     checkpoint_seconds: float
+    execution: Execution = field(default_factory=Execution)
+    keep: int = 2
+    milestones: int = 0

@@ -43,7 +43,7 @@ def test_the_sample_preset_is_what_the_checkout_starts_with() -> None:
         ("pretrian", {}, r"pretrian: no such parameter; allowed here: .*pretrain"),
         ("pretrain.batch_size", "many", r"pretrain\.batch_size: 'many': .*integer"),
         ("pretrain.batch_size", 0, r"pretrain\.batch_size: 0: .*greater than 0"),
-        ("pretrain.precision", "fp8", r"pretrain\.precision: 'fp8': .*'bf16' or 'fp32'"),
+        ("pretrain.precision", "fp8", r"pretrain\.precision: 'fp8': .*'bf16', 'fp16' or 'fp32'"),
         ("pretrain.crops.global_size", 50, r"crops\.global_size 50 is not a multiple of model\.patch_size"),
         ("highres.global_size", 16, r"highres\.global_size 16 is below pretrain\.crops\.global_size"),
         (
@@ -76,6 +76,8 @@ def test_the_sample_preset_is_what_the_checkout_starts_with() -> None:
         ("evaluate.datasets", ["imagenet"], r"evaluate\.datasets 'imagenet'; sources are: pool, curated, labelled"),
         ("pretrain.optimiser.warmup_epochs", 10_000, r"optimiser\.warmup_epochs 10000 is not below epochs"),
         ("ingest.sources", [], r"no source has role: pool"),
+        ("pretrain.batch_size", 40, r"pretrain: batch_size 40 is not a multiple of group_size 32"),
+        ("distill.batch_size", 40, r"distill: batch_size 40 is not a multiple of group_size 32"),
         ("seed", -1, r"seed: -1: .*greater than or equal to 0"),
     ],
 )
@@ -95,8 +97,8 @@ def test_a_missing_section_is_named(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path: Path) -> None:
-    params = load_params(changed(tmp_path, "pretrain.batch_size", 2))
-    with pytest.raises(ConfigError, match=r"pretrain\.batch_size: 2: not a multiple of DINOV2_PROCESSES=4"):
+    params = load_params(changed(tmp_path, "pretrain.batch_size", 96))
+    with pytest.raises(ConfigError, match=r"pretrain\.batch_size: 96: its 3 groups .* divide over DINOV2_PROCESSES=4"):
         check_processes(params, Settings(processes=4))
 
 

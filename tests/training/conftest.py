@@ -55,6 +55,7 @@ def config() -> TrainingConfig:
             "crops": {"global_size": 32, "local_size": 16, "local_count": 2},
             "optimiser": {"base_lr": 0.01, "warmup_epochs": 1, "frozen_last_layer_epochs": 0.5},
             "batch_size": 4,
+            "group_size": 2,
             "epochs": 6,
             "epoch_length": 1,
         }

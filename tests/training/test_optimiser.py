@@ -1,15 +1,15 @@
 import torch
 
 from dinov2.models import ModelConfig
-from dinov2.training.network import HeadsConfig, build_network
-from dinov2.training.optimiser import Hyper, OptimiserConfig, apply, build_optimiser, clip, parameter_groups
+from dinov2.training.network import HeadsConfig, Network
+from dinov2.training.optimiser import Hyper, OptimiserConfig, apply, build_optimiser, clip, norms, parameter_groups
 
 TINY = ModelConfig(arch="vit_tiny", patch_size=8, embed_dim=32, depth=3, num_heads=2, registers=1)
 HEADS = HeadsConfig(prototypes=20, hidden=16, dino_bottleneck=8, ibot_bottleneck=8)
 
 
 def test_every_parameter_has_the_published_factors() -> None:
-    network = build_network(TINY, HEADS, 32)
+    network = Network(TINY.build(32), HEADS)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     found = {
         names[id(parameter)]: (round(group["lr_factor"], 6), group["decay_factor"], group["last_layer"])
@@ -36,7 +36,7 @@ def test_every_parameter_has_the_published_factors() -> None:
 
 
 def test_frozen_prototypes_stand_still_while_the_rest_moves() -> None:
-    network = build_network(TINY, HEADS, 32)
+    network = Network(TINY.build(32), HEADS)
     before = {name: parameter.clone() for name, parameter in network.named_parameters()}
     optimiser = build_optimiser(network, OptimiserConfig())
     for parameter in network.parameters():
@@ -48,12 +48,13 @@ def test_frozen_prototypes_stand_still_while_the_rest_moves() -> None:
 
 
 def test_backbone_and_heads_are_clipped_on_their_own() -> None:
-    network = build_network(TINY, HEADS, 32)
+    network = Network(TINY.build(32), HEADS)
     for name, parameter in network.named_parameters():
         parameter.grad = torch.full_like(parameter, 1.0 if name.startswith("backbone") else 1e-4)
-    norms = clip(network, limit=3.0)
+    found = norms(network)
+    clip(network, found, limit=3.0, factor=1.0)
     count = sum(parameter.numel() for parameter in network.backbone.parameters())
-    torch.testing.assert_close(norms["backbone"], torch.tensor(count**0.5), rtol=1e-5, atol=0)
+    torch.testing.assert_close(found["backbone"], torch.tensor(count**0.5), rtol=1e-5, atol=0)
     clipped = torch.stack([p.grad.square().sum() for p in network.backbone.parameters() if p.grad is not None])
     torch.testing.assert_close(clipped.sum().sqrt(), torch.tensor(3.0), rtol=1e-4, atol=0)
     assert network.dino_head.mlp[0].weight.grad is not None
@@ -61,7 +62,17 @@ def test_backbone_and_heads_are_clipped_on_their_own() -> None:
 
 
 def test_a_shared_head_is_clipped_once() -> None:
-    network = build_network(TINY, HEADS.model_copy(update={"shared": True}), 32)
+    network = Network(TINY.build(32), HEADS.model_copy(update={"shared": True}))
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)
-    assert set(clip(network, 3.0)) == {"backbone", "dino_head"}
+    assert set(norms(network)) == {"backbone", "dino_head"}
+
+
+def test_the_factor_on_the_loss_is_taken_out_of_the_gradients() -> None:
+    network = Network(TINY.build(32), HEADS)
+    for parameter in network.parameters():
+        parameter.grad = torch.full_like(parameter, 0.5 * 1024)
+    found = {name: norm / 1024 for name, norm in norms(network).items()}
+    clip(network, found, limit=1e9, factor=1024.0)
+    gradients = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+    torch.testing.assert_close(gradients, torch.full_like(gradients, 0.5))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dinov2.training.sinkhorn import Centring, sinkhorn_knopp
+from dinov2.training.sinkhorn import sinkhorn_knopp
 
 
 def reference(logits: np.ndarray, temperature: float, iterations: int) -> np.ndarray:
@@ -39,12 +39,3 @@ def test_huge_logits_at_a_tiny_temperature_stay_finite(dtype: torch.dtype) -> No
 
 def test_no_samples_give_no_targets() -> None:
     assert sinkhorn_knopp(torch.empty(0, 8), 0.04).shape == (0, 8)
-
-
-def test_centring_subtracts_the_mean_of_the_steps_before() -> None:
-    centring, logits = Centring(5, momentum=0.9), torch.randn(3, 8, 5)
-    centre = torch.zeros(5)
-    for step in logits:
-        torch.testing.assert_close(centring(step, 0.04), ((step - centre) / 0.04).softmax(-1))
-        centre = 0.9 * centre + 0.1 * step.mean(0)
-    torch.testing.assert_close(centring.centre, centre)
