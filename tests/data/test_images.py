@@ -16,6 +16,7 @@ from dinov2.data.images import (
     evaluation_side,
     evaluation_view,
     normalise,
+    resample,
     resize_shortest,
 )
 from dinov2.data.inspection import inspect
@@ -146,6 +147,28 @@ def test_broken_exif_does_not_matter(photo: Image.Image) -> None:
     data = saved(photo, "JPEG", exif=b"Exif\0\0" + b"\xff" * 40)
     assert decode_rgb(data).shape == (90, 120, 3)
     assert inspect(data, 32, 64_000_000) == (120, 90)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.1, 1.7, 2.0, 3.0, 4.0])
+def test_resampling_gives_the_values_of_pillow(factor: float, photo: Image.Image) -> None:
+    width, height = round(photo.width / factor), round(photo.height / factor)
+    found = resample(np.array(photo), height, width)
+    expected = photo.resize((width, height), Image.Resampling.BICUBIC)
+    np.testing.assert_allclose(found.astype(int), np.array(expected), atol=2)
+    assert found.flags["C_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize("size", [(60, 180), (240, 45), (120, 30)])
+def test_resampling_shrinks_one_way_and_magnifies_the_other(size: tuple[int, int], photo: Image.Image) -> None:
+    found = resample(np.array(photo), size[1], size[0])
+    error = np.abs(found - np.array(photo.resize(size, Image.Resampling.BICUBIC)).astype(float))
+    assert error.mean() < 0.5  # they take the two directions in another order
+
+
+def test_a_part_of_an_image_is_resampled_without_what_is_around_it(photo: Image.Image) -> None:
+    image = np.array(photo)
+    np.testing.assert_array_equal(resample(image[10:60, 20:90], 25, 30), resample(image[10:60, 20:90].copy(), 25, 30))
+    assert resample(image[:, :1], 8, 8).shape == (8, 8, 3)
 
 
 def test_resizing_keeps_the_aspect_ratio_and_the_crop_is_central() -> None:
