@@ -62,6 +62,19 @@ def adopt(
 
 
 @app.command()
+def consolidate(
+    run: Annotated[str, typer.Argument(help="pretrain, highres or a student.")],
+    step: Annotated[int | None, typer.Option(help="A checkpoint's step; the newest if it is not given.")] = None,
+    to: Annotated[str, typer.Option(help="Folder for the files.")] = "weights/consolidated",
+) -> None:
+    """Make one file of a run's sharded checkpoint: the backbone, and one with heads to continue from."""
+    from dinov2.stages.consolidate import consolidate as make_files
+    from dinov2.stages.context import open_workspace
+
+    make_files(open_workspace(), run, step, to)
+
+
+@app.command()
 def check() -> None:
     """Check params.yaml and the settings, and do nothing else."""
     from dinov2.stages.context import open_workspace

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     attention: Literal["auto", "measure", "sdpa", "dense", "xformers", "varlen"] = Field(
         "auto", description="how training computes attention; measure takes the fastest on this machine"
     )
+    distill: Literal["together", "apart"] = Field(
+        "together", description="train all students in the first one's run, from one pass of the teacher"
+    )
     recompute: bool = Field(False, description="training keeps less for the backward pass and computes it again")
     compile: bool = Field(False, description="training compiles each block of the networks")
     shard_over: int = Field(0, ge=0, description="processes that hold one copy of the parameters; 0 is all of them")

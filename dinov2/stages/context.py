@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from dinov2.data.sources import ImageReader
+from dinov2.errors import ConfigError
 from dinov2.settings import Settings, load_settings, workspace
-from dinov2.stages.params import Params, check_processes, load_params
+from dinov2.stages.params import PARAMS, Params, check_processes, load_params
 from dinov2.storage import Store
 
 
@@ -29,6 +30,17 @@ class Context:
     def path(self, name: str) -> Path:
         """A file of the workspace."""
         return self.root / name
+
+    def given(self, key: str, path: str) -> Path:
+        """A file that the parameter `key` names.
+
+        Raises:
+            ConfigError: there is no such file.
+        """
+        found = self.path(path)
+        if not found.is_file():
+            raise ConfigError(f"{PARAMS}: {key}: {path!r}: no such file in {self.root}")
+        return found
 
     @cached_property
     def store(self) -> Store:

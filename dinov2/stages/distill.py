@@ -31,6 +31,16 @@ def work(context: Context, student: str) -> Work:
     )
 
 
+def beside(context: Context, student: str) -> list[Work]:
+    """The other students, for which the teacher's pass over each batch will do too."""
+    if context.settings.distill == "apart":
+        return []
+    return [work(context, other) for other in context.params.distill.students if other != student]
+
+
 def run(context: Context, item: str) -> None:
-    """curated.parquet and the teacher's networks to the student's weights, loss curve and final figures."""
+    """curated.parquet and the teacher's networks to the student's weights, loss curve and final figures.
+
+    The first student's run trains the others too; theirs then find that all is done.
+    """
     run_as_job(context, "distill", item)

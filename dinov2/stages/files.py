@@ -1,6 +1,7 @@
 """Names of the files that stages read and write, relative to the workspace; dvc.yaml lists the same."""
 
 SOURCES = "data/sources.json"
+GIVEN = "data/weights.json"
 MANIFEST = "data/manifest.parquet"
 REJECTS = "data/rejects.parquet"
 EMBEDDINGS = "data/embeddings.parquet"

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from dinov2.config import Config, parse, read_yaml
-from dinov2.curation.config import DeduplicateConfig, EmbedConfig, RetrieveConfig
+from dinov2.curation.config import BackboneConfig, DeduplicateConfig, EmbedConfig, RetrieveConfig
 from dinov2.data.config import IngestConfig
 from dinov2.errors import ConfigError
 from dinov2.evaluation.config import EvaluateConfig
@@ -30,6 +30,13 @@ class Params(Config):
     distill: DistillConfig
     evaluate: EvaluateConfig
     register_: Annotated[RegisterConfig, Field(alias="register")]
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Weights that are not made here but given: the parameter's name to the file."""
+        descriptors = {"embed.copy": self.embed.copy_, "embed.retrieval": self.embed.retrieval}
+        files = {f"{key}.weights": own.weights for key, own in descriptors.items() if isinstance(own, BackboneConfig)}
+        return files | ({"pretrain.init_from": self.pretrain.init_from} if self.pretrain.init_from else {})
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -11,8 +11,13 @@ NAME = "pretrain"
 
 
 def work(context: Context) -> Work:
-    """Training from random weights."""
-    images = context.path(files.CURATED)
+    """Training from random weights, or from those of `pretrain.init_from`.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    images, init_from = context.path(files.CURATED), context.params.pretrain.init_from
+    start = context.given("pretrain.init_from", init_from) if init_from else None
     return Work(
         name=NAME,
         config=context.params.pretrain,
@@ -20,6 +25,8 @@ def work(context: Context) -> Work:
         images=read_manifest(images),
         images_digest=file_sha256(images),
         backbone=context.path(files.weights(NAME)),
+        start=start,
+        start_digest=file_sha256(start) if start else "",
         training=context.path(files.training(NAME)),
     )
 

@@ -1,20 +1,35 @@
-"""The command `dinov2 scan`: what the sources hold, in one small file that tells DVC when to ingest again."""
+"""The command `dinov2 scan`: what lies outside the graph, in two small files that tell DVC when it has changed."""
 
 import json
 
 from dinov2.data.places import listing
 from dinov2.data.sources import open_source
 from dinov2.stages.context import Context
-from dinov2.stages.files import SOURCES
-from dinov2.storage import write_json
+from dinov2.stages.files import GIVEN, SOURCES
+from dinov2.storage import file_sha256, write_json
 
 
 def run(context: Context) -> None:
-    """Write the digest of each source's listing by the source's name, unless the file says the same already.
+    """Write what the sources hold and which weights are given.
 
     Raises:
         DataError: a source does not exist.
+        ConfigError: a weights file does not exist.
     """
+    _sources(context)
+    _weights(context)
+
+
+def _weights(context: Context) -> None:
+    """The digest of each weights file that params.yaml names, by the file's name there."""
+    found = {str(path): file_sha256(context.given(key, str(path))) for key, path in context.params.given.items()}
+    path = context.path(GIVEN)
+    if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != found:
+        write_json(path, found)
+
+
+def _sources(context: Context) -> None:
+    """The digest of each source's listing by the source's name, unless the file says the same already."""
     path = context.path(SOURCES)
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     found = {}

@@ -1,6 +1,8 @@
 """What pretrain, highres and distill share: a run of the training loop as a job, and what its processes execute."""
 
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from dinov2.stages.context import Context, open_workspace
 from dinov2.storage import write_json, write_text
 from dinov2.training.execution import Execution
 from dinov2.training.history import History
-from dinov2.training.loop import train
+from dinov2.training.loop import going_along, train
 from dinov2.training.sharding import global_rank
 from dinov2.training.stopping import EXIT_AGAIN, StoppedError
 from dinov2.training.work import Place, Tracker, Work
@@ -35,33 +37,46 @@ def work_of(context: Context, stage: str, *item: str) -> Work:
     return import_module(f"dinov2.stages.{stage}").work(context, *item)
 
 
+def beside(context: Context, stage: str, *item: str) -> list[Work]:
+    """What the stage's own file says may be trained along with it."""
+    others = getattr(import_module(f"dinov2.stages.{stage}"), "beside", None)
+    return others(context, *item) if others else []
+
+
 def main(stage: str, *item: str) -> None:
-    """Do one rank's part of a stage's run; rank 0 also reports and writes the curve and the final figures."""
+    """Do one process's part of a stage's run; rank 0 also reports and writes the curve and the final figures."""
     context = open_workspace()
-    work = work_of(context, stage, *item)
+    work, others = work_of(context, stage, *item), beside(context, stage, *item)
     torch.set_num_threads(context.settings.threads_each)
-    place = _place(context)
+    place = place_of(context, context.device)
+    works = [work, *going_along(work, others, place.store)]
     if global_rank() != 0:
-        _stoppable(work, place)
+        _stoppable([(each, None) for each in works], place)
         return
-    parameters = work.config.model_dump(mode="json") | {"seed": work.seed}
-    inputs = {"images": work.images_digest, "start": work.start_digest, "teacher": work.teacher_digest}
-    with tracked(context.settings, context.root, work.name, work.digest, parameters, inputs) as run:
-        history = _stoppable(work, place, run)
+    with ExitStack() as stack:
+        history = _stoppable([(each, stack.enter_context(_tracked(context, each))) for each in works], place)
     _write(context.root, work, history)
 
 
-def _stoppable(work: Work, place: Place, tracker: Tracker | None = None) -> History:
+def _tracked(context: Context, work: Work) -> AbstractContextManager[Tracker]:
+    parameters = work.config.model_dump(mode="json") | {"seed": work.seed}
+    inputs = {"images": work.images_digest, "start": work.start_digest, "teacher": work.teacher_digest}
+    return tracked(context.settings, context.root, work.name, work.digest, parameters, inputs)
+
+
+def _stoppable(told: Sequence[tuple[Work, Tracker | None]], place: Place) -> History:
     """Train; a run that was told to stop, and has saved its state, ends with `EXIT_AGAIN`."""
     try:
-        return train(work, place, tracker)
+        (work, tracker), *others = told
+        return train(work, place, tracker, others)
     except StoppedError as stopped:
         print(stopped, file=sys.stderr, flush=True)
         sys.exit(EXIT_AGAIN)
 
 
-def _place(context: Context) -> Place:
-    settings, device = context.settings, context.device
+def place_of(context: Context, device: torch.device) -> Place:
+    """Where this process trains, as the settings have it."""
+    settings = context.settings
     if device.type == "cuda":
         torch.cuda.set_device(global_rank() % torch.cuda.device_count())
     return Place(

@@ -136,6 +136,10 @@ class DistillConfig(Config):
         taken = [name for name in self.students if name in TAKEN or self.students.count(name) > 1]
         if taken:
             raise ValueError(f"students {taken[0]!r}: names must differ, and not be {' or '.join(TAKEN)}")
+        dropping = [name for name, model in self.models.items() if model.drop_path]
+        if dropping:
+            drop_path = self.models[dropping[0]].drop_path
+            raise ValueError(f"models.{dropping[0]}.drop_path {drop_path}: distillation is without, it must be 0")
         missing = [name for name in self.students if name not in self.models]
         if missing:
             raise ValueError(

@@ -11,10 +11,13 @@ from torch.distributed.device_mesh import DeviceMesh
 from dinov2.data.loader import CropBatches, batches
 from dinov2.errors import ConfigError
 from dinov2.progress import Progress, progress
+from dinov2.storage import Store
+from dinov2.training.checkpoints import complete
 from dinov2.training.crops import Parts
 from dinov2.training.execution import settle
 from dinov2.training.history import History
 from dinov2.training.network import Network
+from dinov2.training.objective import Objective
 from dinov2.training.run import Run
 from dinov2.training.sharding import process_group
 from dinov2.training.step import train_step
@@ -33,8 +36,8 @@ def train(
         place: where.
         tracker: where this process's metrics go.
         beside: other students of the same teacher, trained in the same steps from the same pass of the teacher. What
-            they learn is what they would have learnt alone, and lies in their last checkpoints when this ends. One that
-            is not as far as `work` is left alone.
+            they learn is what they would have learnt alone, and lies in their last checkpoints when this ends. See
+            `going_along`; one that turns out to be at another step is left alone.
 
     Returns:
         The loss curve of `work`, on every process.
@@ -55,21 +58,44 @@ def train(
             return runs[0].history
 
 
+def going_along(work: Work, others: Sequence[Work], store: Store) -> list[Work]:
+    """Those of `others` that `train` can take along: they are as far as `work`, and not at the end."""
+    done, *rest = (max(complete(store, each.digest), default=0) for each in (work, *others))
+    return [other for other, own in zip(others, rest, strict=True) if own == done < work.config.iterations]
+
+
 @contextmanager
 def _runs(told: Sequence[tuple[Work, Tracker | None]], place: Place, mesh: DeviceMesh) -> Iterator[list[Run]]:
     """The runs that are trained together, resumed; their last saves are waited for when the block ends."""
-    objective = build_objective(told[0][0].config)
     with ExitStack() as stack:
         runs: list[Run] = []
-        for each, tracker in told:
-            ready = prepare(each.config, place.device, mesh, place.execution)
-            trainee = build_trainee(each.name, each.config, each.seed, each.start, ready)
-            run = Run(each, trainee, objective, place, tracker)
-            stack.callback(run.checkpoints.settle)
-            run.resume()
-            if not runs or run.done == runs[0].done:
-                runs.append(run)
-        yield runs
+        for work, tracker in told:
+            runs.append(open_run(work, place, mesh, tracker=tracker, objective=runs[0].objective if runs else None))
+            stack.callback(runs[-1].checkpoints.settle)
+        yield [run for run in runs if run.done == runs[0].done]
+
+
+def open_run(
+    work: Work,
+    place: Place,
+    mesh: DeviceMesh,
+    latest: int | None = None,
+    tracker: Tracker | None = None,
+    objective: Objective | None = None,
+) -> Run:
+    """A run as far as its newest checkpoint, or its newest up to step `latest`; at the start if it has none.
+
+    Args:
+        work: what it is to do.
+        place: where.
+        mesh: of the processes, all of which must call.
+        latest: leave out later checkpoints.
+        tracker: where this process's metrics go.
+        objective: shared with other students of the same teacher; None makes one.
+    """
+    ready = prepare(work.config, place.device, mesh, place.execution)
+    trainee = build_trainee(work.name, work.config, work.seed, work.start, ready)
+    return Run(work, trainee, objective or build_objective(work.config), place, tracker).resume(latest)
 
 
 def _train(runs: list[Run], place: Place, mesh: DeviceMesh) -> None:

@@ -133,23 +133,20 @@ class Objective:
         self.patches.load(state["patches"])
 
     def _dino(self, student: Projection, targets: Assignments, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss of `losses.dino_loss`, and its two terms without gradient, a chunk of images at a time."""
+        """The loss of `losses.dino_loss`, and its two terms without gradient."""
         crops = len(student) // batch
-        pairs = 2 + 2 * (crops - 2)
+        weights_c1 = torch.full((crops, 1), 2.0 / (2 + 2 * (crops - 2)) / batch, device=student.features.device)
+        weights_c1[:2] /= 2  # a local crop predicts two teacher crops, a global one the other
 
-        def predicted(rows: slice) -> Tensor:
-            images = slice(rows.start // crops, rows.stop // crops)
-            first, second = targets(images), targets(slice(batch + images.start, batch + images.stop))
-            both = (first + second)[:, None].expand(-1, crops - 2, -1)
-            return torch.cat([second[:, None], first[:, None], both], dim=1).flatten(0, 1)
+        def predicted(part: slice) -> Tensor:
+            first, second = targets(part).chunk(2)
+            both = torch.add(first, second).div_(2)
+            return torch.cat([second, first, *[both] * (crops - 2)])
 
-        by_image = student.features.unflatten(0, (crops, batch)).transpose(0, 1).flatten(0, 1)
-        weights = torch.full((len(student),), 1.0 / (batch * pairs), device=by_image.device)
-        total, rows_n = prototype_loss(
-            Projection(by_image, student.prototypes), predicted, weights, self.config.student_temperature, crops
-        )
-        terms_bc = (rows_n * weights).unflatten(0, (batch, crops))
-        return total, terms_bc[:, :2].sum(), terms_bc[:, 2:].sum()
+        weights = weights_c1.expand(-1, batch).flatten()
+        total, rows_n = prototype_loss(student, predicted, weights, self.config.student_temperature)
+        own, local = (rows_n * weights).split([2 * batch, len(student) - 2 * batch])
+        return total, own.sum(), local.sum()
 
     def _ibot(self, student: Projection, targets: Assignments, masks: Tensor) -> Tensor:
         """The loss of `losses.ibot_loss`."""

@@ -1,13 +1,14 @@
-"""Logits that are never whole: unit vectors and prototypes, multiplied a chunk of rows at a time."""
+"""Logits that are never whole: unit vectors and prototypes, multiplied a chunk of prototypes at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-CHUNK = 2**25
-"""Logits that are computed at once: 128 MiB in fp32."""
+CHUNK = {"cpu": 2**20, "cuda": 2**26}
+"""Logits that are computed at once: they should stay in a CPU's cache, and keep a GPU busy."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,40 @@ class Projection:
     def __len__(self) -> int:
         return len(self.features)
 
-    def chunks(self, unit: int = 1) -> Iterator[slice]:
-        """Slices of rows whose logits fit into memory together, each a multiple of `unit` rows long."""
-        return chunks(len(self), len(self.prototypes), unit)
+    def chunks(self) -> Iterator[slice]:
+        """Slices of prototypes, for each of which the logits of all tokens fit into memory."""
+        return chunks(len(self), len(self.prototypes), self.features.device)
 
-    def logits(self, rows: slice) -> Tensor:
-        """(rows, K) in fp32."""
-        return linear(self.features[rows], self.prototypes).float()
-
-    def each(self) -> Iterator[Tensor]:
-        """All logits, a chunk of rows after the other."""
-        return (self.logits(rows) for rows in self.chunks())
+    def logits(self, columns: slice) -> Tensor:
+        """(n, columns), in the type of the features."""
+        return linear(self.features, self.prototypes[columns])
 
 
-def chunks(count: int, width: int, unit: int = 1) -> Iterator[slice]:
-    """Slices of `count` rows with about `CHUNK` numbers in all when each row has `width`."""
-    step = max(1, CHUNK // (width * unit)) * unit
-    return (slice(start, min(start + step, count)) for start in range(0, count, step))
+def chunks(rows: int, columns: int, device: torch.device) -> Iterator[slice]:
+    """Slices of `columns`, so that `rows` of each are about `CHUNK` numbers."""
+    step = max(1, CHUNK[device.type] // max(1, rows))
+    return (slice(start, min(start + step, columns)) for start in range(0, columns, step))
+
+
+def scores(logits: Tensor, scale: float, offset: Tensor) -> Tensor:
+    """logits * scale + offset in fp32, whatever the type of the logits."""
+    return torch.add(offset, logits, alpha=scale)
+
+
+@torch.no_grad()
+def log_partition(projection: Projection, scale: float, columns: Tensor | None = None) -> Tensor:
+    """Logarithm of the sum over prototypes of exp(logits * scale + columns), (n, 1) in fp32.
+
+    Args:
+        projection: of n tokens.
+        scale: 1 / temperature.
+        columns: (K,), added for each prototype; None adds nothing.
+    """
+    features = projection.features
+    if columns is None:
+        columns = features.new_zeros(len(projection.prototypes), dtype=torch.float32)
+    total_n1 = features.new_full((len(features), 1), -torch.inf, dtype=torch.float32)
+    for part in projection.chunks():
+        own = torch.logsumexp(scores(projection.logits(part), scale, columns[part]), dim=1, keepdim=True)
+        total_n1 = torch.logaddexp(total_n1, own)
+    return total_n1

@@ -34,10 +34,10 @@ class Run:
         self.checkpoints = Checkpoints(place.store, work.digest, place.keep, place.milestones)
         self.done = 0
 
-    def resume(self) -> Self:
-        """Continue from the newest checkpoint, if there is one; `done` says how many steps it had."""
+    def resume(self, latest: int | None = None) -> Self:
+        """Continue from the newest checkpoint, or the newest up to step `latest`; `done` says how many steps it had."""
         state = self._state()
-        if found := self.checkpoints.load_newest(state):
+        if found := self.checkpoints.load_newest(state, latest):
             self.done, curve = found
             self.trainee.load(state["trainee"])
             self.objective.load(state["objective"])
@@ -64,7 +64,8 @@ class Run:
         """
         self.done += 1
         if not step.taken:
-            self.trainee.guard.skip(self.done, step.metrics, images)
+            if not step.rescaled:
+                self.trainee.guard.skip(self.done, step.metrics, images)
             return None
         self.trainee.guard.passed()
         self.history.add(step.metrics)

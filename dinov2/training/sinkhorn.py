@@ -1,12 +1,12 @@
 """Sinkhorn-Knopp: assignments of samples to prototypes that use all prototypes alike."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from dinov2.training.projection import chunks
+from dinov2.training.projection import chunks, scores
 
 
 def sum_over_ranks(x: Tensor) -> Tensor:
@@ -17,45 +17,65 @@ def sum_over_ranks(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sinkhorn_offset(
-    logits: Callable[[], Iterable[Tensor]], like: Tensor, temperature: float, n_iterations: int = 3
-) -> Tensor:
-    """The price of each prototype at which all are used alike (Caron et al. 2020, SwAV, section 3.1).
+def sinkhorn_potentials(
+    logits: Callable[[slice], Tensor], rows: int, prototypes: int, device: torch.device, scale: float, n_iterations: int
+) -> tuple[Tensor, Tensor]:
+    """What to add to rows and columns so that exp(logits * scale + rows + columns) are the assignments.
 
-    The algorithm scales the columns of exp(logits / temperature) to sum to the same, then the rows to sum to 1, and so
-    on. Whatever the scales of the rows, the assignments are a softmax over prototypes of logits / temperature + offset,
-    so that only the offset need be found: each round lowers it by the logarithm of what each prototype got in the round
-    before. Nothing overflows at any temperature, and no more than a chunk of logits is in memory.
+    The algorithm (Caron et al. 2020, SwAV, section 3.1) scales the columns of exp(logits * scale) to equal sums, then
+    the rows to sums of 1, and so on. Here the logarithms of the scales are kept, and the matrix is made again, a chunk
+    of columns at a time, whenever it is needed. The first round works on logarithms throughout. From then on rows
+    are distributions and columns have been alike once, so that no sum can vanish and none overflow at any temperature.
 
     Args:
-        logits: called for each round, gives all logits of this process as chunks (rows, K) in fp32; they are
-            overwritten. There may be no rows.
-        like: (K,), for the type and place of the result.
-        temperature: sharpening, for example 0.04 to 0.07.
-        n_iterations: rounds of scaling, at least 1.
+        logits: (rows, columns) of this process for a slice of the prototypes, in any type.
+        rows: samples of this process; may be none.
+        prototypes: K.
+        device: of the logits.
+        scale: 1 / temperature.
+        n_iterations: rounds of scaling columns and rows, at least 1.
 
     Returns:
-        (K,) fp32, the same on every process.
+        (rows, 1) and (K,), fp32; the second is the same on every process.
     """
-    offset_k = -_logsumexp_over_samples((chunk.div_(temperature) for chunk in logits()), like)
+    # All processes sum over their rows of the same columns, also where one has fewer rows.
+    parts = list(chunks(_most(rows, device), prototypes, device))
+    columns_k = torch.zeros(prototypes, device=device)
+    total_n1 = torch.full((rows, 1), -torch.inf, device=device)
+    for part in parts:
+        scores_nk = scores(logits(part), scale, columns_k[part])
+        columns_k[part] = -_logsumexp_over_samples(scores_nk)
+        own = torch.logsumexp(scores_nk.add_(columns_k[part]), dim=1, keepdim=True)
+        total_n1 = torch.logaddexp(total_n1, own)
+    rows_n1 = -total_n1
     for _ in range(n_iterations - 1):
-        got_k = torch.zeros_like(offset_k)
-        for chunk in logits():
-            got_k += torch.softmax(chunk.div_(temperature).add_(offset_k), dim=1).sum(dim=0)
-        offset_k = offset_k - sum_over_ranks(got_k).log()
-    return offset_k
+        total_n1 = torch.zeros_like(rows_n1)
+        for part in parts:
+            assigned_nk = scores(logits(part), scale, columns_k[part]).add_(rows_n1).exp_()
+            got_k = sum_over_ranks(assigned_nk.sum(dim=0))
+            columns_k[part] -= got_k.log()
+            total_n1 += assigned_nk @ got_k.reciprocal()[:, None]
+        rows_n1 = rows_n1 - total_n1.log()
+    return rows_n1, columns_k
 
 
-def _logsumexp_over_samples(scores: Iterable[Tensor], like: Tensor) -> Tensor:
-    """log of the sum of exp over the rows of all chunks and processes, (K,)."""
-    total_k = torch.full_like(like, -torch.inf, dtype=torch.float32)
-    for chunk in scores:
-        total_k = torch.logaddexp(total_k, torch.logsumexp(chunk, dim=0))
+def _most(rows: int, device: torch.device) -> int:
+    """The largest number of rows of a process."""
     if not (dist.is_initialized() and dist.get_world_size() > 1):
-        return total_k
-    top_k = total_k.clone()
+        return rows
+    most = torch.tensor(rows, device=device)
+    dist.all_reduce(most, op=dist.ReduceOp.MAX)
+    return int(most.item())
+
+
+def _logsumexp_over_samples(scores_nk: Tensor) -> Tensor:
+    """log of the sum of exp over the rows of all processes, (k,)."""
+    own_k = torch.logsumexp(scores_nk, dim=0)
+    if not (dist.is_initialized() and dist.get_world_size() > 1):
+        return own_k
+    top_k = own_k.clone()
     dist.all_reduce(top_k, op=dist.ReduceOp.MAX)
-    return top_k + sum_over_ranks((total_k - top_k).exp()).log()
+    return top_k + sum_over_ranks((own_k - top_k).exp()).log()
 
 
 @torch.no_grad()
@@ -71,11 +91,11 @@ def sinkhorn_knopp(logits: Tensor, temperature: float, n_iterations: int = 3) ->
         (n, K) fp32, rows summing to 1. Beside it and the logits only a chunk is in memory at any time.
     """
     count, prototypes = logits.shape
-    parts = list(chunks(count, prototypes))
-    # A copy, since fp32 logits would be overwritten.
-    source = lambda: (logits[rows].to(torch.float32, copy=True) for rows in parts)  # noqa: E731
-    offset_k = sinkhorn_offset(source, logits.new_empty(prototypes), temperature, n_iterations)
-    assignments = logits.to(torch.float32, copy=True)
-    for rows in parts:
-        assignments[rows] = torch.softmax(assignments[rows].div_(temperature).add_(offset_k), dim=1)
+    scale = 1.0 / temperature
+    rows_n1, columns_k = sinkhorn_potentials(
+        lambda part: logits[:, part], count, prototypes, logits.device, scale, n_iterations
+    )
+    assignments = torch.empty(count, prototypes, device=logits.device)
+    for part in chunks(count, prototypes, logits.device):
+        assignments[:, part] = scores(logits[:, part], scale, columns_k[part]).add_(rows_n1).exp_()
     return assignments

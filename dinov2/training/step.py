@@ -23,11 +23,13 @@ class Step:
         losses: of the last part.
         metrics: means of the losses over the parts, and the norms of the gradients before clipping.
         taken: whether the student was updated; False if something was not finite.
+        rescaled: it was not, only because gradients overflowed at a scale of the loss that has been lowered since.
     """
 
     losses: Losses
     metrics: dict[str, Tensor]
     taken: bool
+    rescaled: bool
 
 
 def train_step(
@@ -65,9 +67,12 @@ def _learn(
     metrics = {name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]}
     metrics |= {f"gradient_{name}": norm for name, norm in found.items()}
     taken = sound(torch.stack(list(metrics.values())))
+    # Where a loss itself is not finite, no scale helps.
+    overflowed = not taken and sound(torch.stack([metrics[name] for name in terms[0]]))
+    rescaled = (taken or overflowed) and trainee.scale.update(taken)
     if taken:
         clip(trainee.student, found, trainee.clip_grad, factor)
         trainee.optimiser.step()
         update_average(trainee.average, trainee.student, hyper.momentum)
     trainee.optimiser.zero_grad()
-    return Step(losses, metrics, taken)
+    return Step(losses, metrics, taken, rescaled)

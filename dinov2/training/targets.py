@@ -7,28 +7,34 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dinov2.training.projection import Projection
-from dinov2.training.sinkhorn import sinkhorn_offset, sum_over_ranks
+from dinov2.training.projection import Projection, log_partition, scores
+from dinov2.training.sinkhorn import sinkhorn_potentials, sum_over_ranks
+
+ITERATIONS = 3
 
 
 @dataclass(frozen=True)
 class Assignments:
-    """The teacher's soft assignments of n tokens to K prototypes, computed for those rows that are asked for.
+    """The teacher's soft assignments of n tokens to K prototypes, computed for those prototypes that are asked for.
+
+    They are exp(logits * scale + rows + columns).
 
     Attributes:
         teacher: of the n tokens.
-        temperature: sharpening.
-        offset: (K,), added to logits / temperature before the softmax.
+        scale: 1 / temperature.
+        rows: (n, 1) in fp32.
+        columns: (K,) in fp32.
     """
 
     teacher: Projection
-    temperature: float
-    offset: Tensor
+    scale: float
+    rows: Tensor
+    columns: Tensor
 
     @torch.no_grad()
-    def __call__(self, rows: slice) -> Tensor:
-        """(rows, K) in fp32, each row summing to 1."""
-        return torch.softmax(self.teacher.logits(rows).div_(self.temperature).add_(self.offset), dim=1)
+    def __call__(self, part: slice) -> Tensor:
+        """(n, part) in fp32; over all prototypes each row sums to 1."""
+        return scores(self.teacher.logits(part), self.scale, self.columns[part]).add_(self.rows).exp_()
 
 
 class Assigner(Protocol):
@@ -48,15 +54,19 @@ class Assigner(Protocol):
 
 
 class Sinkhorn:
-    """Three rounds of Sinkhorn-Knopp over the whole batch; remembers nothing."""
+    """`ITERATIONS` rounds of Sinkhorn-Knopp over the whole batch; remembers nothing."""
 
     def __init__(self, _prototypes: int) -> None: ...
 
     def assign(self, teacher: Sequence[Projection], temperature: float) -> list[Assignments]:
         """Assignments of the parts of a step on this process; made together over all parts and processes."""
-        like = teacher[0].prototypes[:, 0]
-        offset = sinkhorn_offset(lambda: (chunk for part in teacher for chunk in part.each()), like, temperature)
-        return [Assignments(part, temperature, offset) for part in teacher]
+        prototypes, scale = teacher[0].prototypes, 1.0 / temperature
+        whole = Projection(torch.cat([part.features for part in teacher]), prototypes)
+        rows, columns = sinkhorn_potentials(
+            whole.logits, len(whole), len(prototypes), prototypes.device, scale, ITERATIONS
+        )
+        by_part = rows.split([len(part) for part in teacher])
+        return [Assignments(part, scale, own, columns) for part, own in zip(teacher, by_part, strict=True)]
 
     def commit(self) -> None:
         """Nothing."""
@@ -92,7 +102,8 @@ class Centring:
         sums_d = torch.stack([part.features.float().sum(dim=0) for part in teacher]).sum(dim=0)
         mean_k = prototypes_kd.float() @ (sum_over_ranks(sums_d) / count.clamp(min=1.0))
         self._next = centre.lerp(mean_k, 1 - self.momentum) if count > 0 else centre
-        return [Assignments(part, temperature, -centre / temperature) for part in teacher]
+        scale, columns = 1.0 / temperature, -centre / temperature
+        return [Assignments(part, scale, -log_partition(part, scale, columns), columns) for part in teacher]
 
     def commit(self) -> None:
         """Move the mean."""

@@ -1,6 +1,6 @@
 """A training run small enough for a second: a narrow network on a dozen generated photographs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,23 @@ import pyarrow as pa
 import pytest
 import torch
 from numpy.random import default_rng
+from torch.distributed.device_mesh import DeviceMesh
 
 from dinov2.data.config import SourceConfig
 from dinov2.data.sources import ImageReader
 from dinov2.storage import Store, file_sha256
 from dinov2.training.config import TrainingConfig
+from dinov2.training.sharding import process_group
 from dinov2.training.work import Place, Work
 
 COUNT = 12
+
+
+@pytest.fixture
+def alone() -> Iterator[DeviceMesh]:
+    """A process group of this process, and its mesh."""
+    with process_group(torch.device("cpu")) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="session")

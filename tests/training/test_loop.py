@@ -13,7 +13,7 @@ from dinov2.errors import ConfigError, DataError, UserError
 from dinov2.models import ModelConfig, load_backbone
 from dinov2.models.weights import load_tensors
 from dinov2.training.config import TrainingConfig
-from dinov2.training.loop import train
+from dinov2.training.loop import going_along, train
 from dinov2.training.stopping import StoppedError
 from dinov2.training.work import Place, Work
 
@@ -163,6 +163,39 @@ def test_a_student_learns_from_a_frozen_teacher(work: Works, place: Places, conf
     assert first.training.read_bytes() == before
     assert load_backbone(pupil.backbone).embed_dim == 16
     assert history.rows[-1]["ibot"] > 0
+
+
+def test_students_that_learn_together_become_what_they_become_alone(
+    work: Works, place: Places, config: TrainingConfig
+) -> None:
+    first = work("first")
+    train(first, place())
+    told = {"teacher": first.training, "teacher_digest": "first", "training": None}
+    small, smaller = (
+        work(name, config=config.model_copy(update={"model": _student(width)}), **told)
+        for name, width in (("small", 24), ("smaller", 16))
+    )
+    apart = [replace(each, images_digest=f"apart {each.name}", backbone=each.backbone.with_stem(f"{each.name}-apart"))
+             for each in (small, smaller)]  # fmt: skip
+    for each in apart:
+        train(each, place())
+
+    here = place(checkpoint_seconds=0.0)
+    assert [other.name for other in going_along(small, [smaller], here.store)] == ["smaller"]
+    with pytest.raises(StoppedError, match="small, smaller: told to stop; saved after step 3 of 6"):
+        train(small, here, StopAt(3), [(smaller, None)])
+    train(small, here, None, [(smaller, None)])
+    assert not smaller.backbone.exists()
+    assert going_along(smaller, [small], here.store) == []
+    recorder = Recorder()
+    train(smaller, here, recorder)
+    assert recorder.steps == []
+    for together, alone in zip((small, smaller), apart, strict=True):
+        assert together.backbone.read_bytes() == alone.backbone.read_bytes()
+
+
+def _student(width: int) -> ModelConfig:
+    return ModelConfig(arch="vit_tiny", embed_dim=width, depth=1, num_heads=1, patch_size=8)
 
 
 def test_a_head_used_twice_is_written_and_gone_on_from(work: Works, place: Places, config: TrainingConfig) -> None:

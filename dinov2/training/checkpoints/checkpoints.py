@@ -19,13 +19,22 @@ from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 
 from dinov2.errors import DataError, UserError
 from dinov2.storage import Store
-from dinov2.training.checkpoint_files import CHECKSUMS, Checksum, damage, read, write
-from dinov2.training.ranks import Ranks, in_one_line
-from dinov2.training.retention import Shelf
+from dinov2.training.checkpoints.files import CHECKSUMS, Checksum, damage, read, write
+from dinov2.training.checkpoints.ranks import Ranks, in_one_line
+from dinov2.training.checkpoints.retention import Shelf
 
 COPY = StagingOptions(
     use_pinned_memory=False, use_shared_memory=False, use_async_staging=False, use_non_blocking_copy=False
 )
+
+
+def complete(store: Store, digest: str) -> list[int]:
+    """Steps with a complete checkpoint of a run, oldest first."""
+    return _shelf(store, digest).steps()
+
+
+def _shelf(store: Store, digest: str, keep: int = 1, milestones: int = 0) -> Shelf:
+    return Shelf(store, f"training/{digest}", keep, milestones)
 
 
 class Checkpoints:
@@ -41,7 +50,7 @@ class Checkpoints:
     """
 
     def __init__(self, store: Store, digest: str, keep: int = 2, milestones: int = 0) -> None:
-        self.store, self.shelf = store, Shelf(store, f"training/{digest}", keep, milestones)
+        self.store, self.shelf = store, _shelf(store, digest, keep, milestones)
         self._ranks = Ranks()
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._saving: tuple[int, Future[None]] | None = None
@@ -85,10 +94,14 @@ class Checkpoints:
         if failure and self._ranks.rank == 0:
             print(f"{failure}; the next save tries again", file=sys.stderr, flush=True)
 
-    def load_newest(self, state: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+    def load_newest(self, state: dict[str, Any], latest: int | None = None) -> tuple[int, dict[str, Any]] | None:
         """Load the newest checkpoint that is whole into `state`, in place; all ranks must call.
 
         It may be of another number of ranks. A damaged one is named on stderr, and the one before it used.
+
+        Args:
+            state: as `save` was given.
+            latest: leave out those of later steps.
 
         Returns:
             The steps it had done and its `extra`; None if there is no complete checkpoint.
@@ -102,7 +115,7 @@ class Checkpoints:
             steps = self._ranks.first(self.steps)
         except UserError as error:
             raise UserError(f"{self.shelf.url}: cannot be listed: {error}") from error
-        for step in reversed(steps):
+        for step in reversed([step for step in steps if latest is None or step <= latest]):
             name = self.shelf.name(step)
             problem = damage(self.store, name, self.shelf.marker(step), self._ranks)
             if problem is None:

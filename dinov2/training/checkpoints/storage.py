@@ -9,7 +9,7 @@ from torch.distributed.checkpoint._fsspec_filesystem import FsspecReader, Fsspec
 
 from dinov2.errors import UserError
 from dinov2.storage import Store
-from dinov2.training.ranks import in_one_line
+from dinov2.training.checkpoints.ranks import in_one_line
 
 T = TypeVar("T")
 

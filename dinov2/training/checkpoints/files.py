@@ -12,8 +12,8 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from dinov2.errors import DataError
 from dinov2.storage import Store, retried
-from dinov2.training.checkpoint_storage import Reader, Writer
-from dinov2.training.ranks import Ranks, in_one_line
+from dinov2.training.checkpoints.ranks import Ranks, in_one_line
+from dinov2.training.checkpoints.storage import Reader, Writer
 
 EXTRA, INDEX = "extra.json", ".metadata"
 
