@@ -75,6 +75,18 @@ def consolidate(
 
 
 @app.command()
+def fetch(
+    uri: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    to: Annotated[str, typer.Argument(help="The .safetensors file to write.")],
+) -> None:
+    """Bring a registered model's weights from MLflow into a file, to start from or to distil."""
+    from dinov2.stages.context import open_workspace
+    from dinov2.stages.fetch import fetch as bring
+
+    bring(open_workspace(), uri, to)
+
+
+@app.command()
 def check() -> None:
     """Check params.yaml and the settings, and do nothing else."""
     from dinov2.stages.context import open_workspace

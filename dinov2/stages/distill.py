@@ -13,12 +13,12 @@ def work(context: Context, student: str) -> Work:
     """One student's training.
 
     Raises:
-        ConfigError: there is no such student.
+        ConfigError: there is no such student, or no such teacher.
     """
     params = context.params
     if student not in params.distill.students:
         raise ConfigError(f"distill: student {student!r}; distill.students are: {', '.join(params.distill.students)}")
-    images, teacher = context.path(files.CURATED), context.path(files.training("highres"))
+    images, teacher = context.path(files.CURATED), context.given("distill.teacher", params.distill.teacher)
     return Work(
         name=student,
         config=params.distill.training(student, params.highres.training(params.pretrain)),

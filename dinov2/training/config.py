@@ -119,6 +119,10 @@ class DistillConfig(Config):
     The same objective, without masks (iBOT on every patch of the global crops) and without stochastic depth.
     """
 
+    teacher: str = Field(
+        "weights/highres.training.safetensors",
+        description="a training file, a backbone.safetensors or an official .pth; dinov2 fetch brings one from MLflow",
+    )
     students: tuple[str, ...] = ("S", "B", "L")
     models: dict[str, ModelConfig]
     global_size: PositiveInt = 224

@@ -4,17 +4,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
-from dinov2.data.loader import CropBatches, batches
 from dinov2.errors import ConfigError
 from dinov2.progress import Progress, progress
-from dinov2.storage import Store
+from dinov2.storage import Store, digest
+from dinov2.training.anchors import Headless, anchor
 from dinov2.training.checkpoints import complete
 from dinov2.training.crops import Parts
 from dinov2.training.execution import settle
+from dinov2.training.feed import feed, keys
 from dinov2.training.history import History
 from dinov2.training.network import Network
 from dinov2.training.objective import Objective
@@ -22,7 +24,8 @@ from dinov2.training.run import Run
 from dinov2.training.sharding import process_group
 from dinov2.training.step import train_step
 from dinov2.training.stopping import StoppedError, StopRequest, agree
-from dinov2.training.trainee import build_objective, build_trainee, export, load_teacher, prepare
+from dinov2.training.teacher import load_teacher
+from dinov2.training.trainee import build_objective, build_trainee, export, prepare
 from dinov2.training.work import Place, Tracker, Work
 
 
@@ -101,13 +104,11 @@ def open_run(
 def _train(runs: list[Run], place: Place, mesh: DeviceMesh) -> None:
     """All steps that are left, saving now and then and at the end."""
     work, config = runs[0].work, runs[0].work.config
-    teacher = runs[0].trainee.average
-    if work.teacher is not None:
-        teacher = prepare(config, place.device, mesh, place.execution)(load_teacher(work.teacher, config))
+    teacher = runs[0].trainee.average if work.teacher is None else _teacher(work, work.teacher, place, mesh)
     names = ", ".join(run.work.name for run in runs)
     saved_at, stopping = time.monotonic(), False
     with StopRequest() as stop, progress(names, config.iterations, "steps", runs[0].done) as shown:
-        for parts in _parts(work, place, runs[0].done):
+        for parts in feed(work, place, runs[0].done, config.iterations):
             _step(runs, teacher, parts, shown)
             done = runs[0].done
             overdue = time.monotonic() - saved_at > place.checkpoint_seconds
@@ -125,32 +126,22 @@ def _train(runs: list[Run], place: Place, mesh: DeviceMesh) -> None:
         raise StoppedError(f"{names}: told to stop; saved after step {done} of {config.iterations}")
 
 
+def _teacher(work: Work, path: Path, place: Place, mesh: DeviceMesh) -> Network:
+    """The frozen teacher; one without heads gets its anchors from crops that are like those of the run."""
+    teacher = prepare(work.config, place.device, mesh, place.execution)(load_teacher(path, work.config))
+    if isinstance(teacher, Headless):
+        prototypes, other = work.config.heads.prototypes, int(digest("anchors", work.seed), 16) % 2**31
+        steps = -(-prototypes // work.config.batch_size)
+        anchor(teacher, feed(replace(work, seed=other), place, 0, steps), prototypes)
+    return teacher
+
+
 def _step(runs: list[Run], teacher: Network, parts: Parts, shown: Progress) -> None:
     """One step of all runs, noted by each."""
     work, step = runs[0].work, runs[0].done
     hyper = work.config.schedules.at(step)
     steps = train_step([run.trainee for run in runs], teacher, runs[0].objective, parts, hyper, step)
-    rows = [run.note(own, hyper, lambda: _keys(work, parts)) for run, own in zip(runs, steps, strict=True)]
+    rows = [run.note(own, hyper, lambda: keys(work, parts)) for run, own in zip(runs, steps, strict=True)]
     if rows[0]:
         shown.advance(0, f"loss {rows[0]['loss']:.3f}")
     shown.advance()
-
-
-def _keys(work: Work, parts: Parts) -> list[str]:
-    return [work.images["key"][number].as_py() for batch in parts.batches for number in batch.images.tolist()]
-
-
-def _parts(work: Work, place: Place, done: int) -> Iterator[Parts]:
-    """This process's share of each step that is left."""
-    config, rank, world = work.config, dist.get_rank(), dist.get_world_size()
-    count = place.execution.parts(config.batch_size, config.group_size, world)
-    dataset = CropBatches(
-        work.images, place.reader, config.crops, config.masks, config.model.patch_size, config.batch_size, work.seed,
-        rank, world, count,
-    )  # fmt: skip
-    pin = place.device.type == "cuda"
-    feed = batches(dataset, done * count, config.iterations * count, place.workers, pin)
-    first = rank * (config.batch_size // world // config.group_size)
-    for _ in range(done, config.iterations):
-        own = [next(feed) for _ in range(count)]
-        yield Parts(own, place.device, work.teacher is not None, first, config.group_size)

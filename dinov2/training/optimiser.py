@@ -115,7 +115,12 @@ def _layer(name: str, depth: int) -> int:
 
 def build_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.AdamW:
     """AdamW over the parameter groups; `apply` sets the rates of a step."""
-    return torch.optim.AdamW(parameter_groups(network, config), lr=0.0, betas=config.betas, foreach=True)
+    optimiser = torch.optim.AdamW(parameter_groups(network, config), lr=0.0, betas=config.betas, foreach=True)
+    # Whoever asks for a state that is not there yet has torch make it by a step, which would count.
+    for parameter in network.parameters():
+        moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+        optimiser.state[parameter] = {"step": torch.tensor(0.0)} | moments
+    return optimiser
 
 
 def apply(optimiser: torch.optim.Optimizer, hyper: Hyper) -> None:

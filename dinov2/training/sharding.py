@@ -62,7 +62,7 @@ def shard(network: Network, mesh: DeviceMesh, precision: Precision) -> Network:
     gradients are reduced in fp32.
     """
     policy = MixedPrecisionPolicy(param_dtype=COMPUTE[precision], reduce_dtype=torch.float32)
-    heads = {id(head): head for head in (network.dino_head, network.ibot_head)}
+    heads = {id(head): head for head in (network.dino_head, network.ibot_head) if list(head.parameters())}
     for part in (*network.backbone.blocks, *heads.values()):
         fully_shard(part, mesh=mesh, mp_policy=policy)
     for head in heads.values():

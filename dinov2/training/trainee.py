@@ -1,6 +1,5 @@
 """The networks of a run and where they start from."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.device_mesh import DeviceMesh
 from torch.optim import AdamW
 
-from dinov2.models.weights import load_tensors, save_backbone, save_tensors
+from dinov2.models.weights import save_backbone, save_tensors
 from dinov2.training.config import TrainingConfig
 from dinov2.training.crops import Depth
 from dinov2.training.execution import Execution, equip
@@ -136,15 +135,6 @@ def prepare(config: TrainingConfig, device: torch.device, mesh: DeviceMesh, exec
     if config.method == "ibot":
         return lambda network: equip(network, execution).to(device)
     return lambda network: shard(equip(network, execution).to(device), mesh, config.precision)
-
-
-def load_teacher(path: Path, config: TrainingConfig) -> Network:
-    """The average (backbone and heads) of the training file that `export` wrote, to be trained against."""
-    _, metadata = load_tensors(path)
-    own = TrainingConfig.model_validate(json.loads(metadata["config"]))
-    network = build_network(own.model_copy(update={"method": config.method, "precision": config.precision}))
-    begin(network, path, "teacher")
-    return network.requires_grad_(False).eval()
 
 
 def export(trainee: Trainee, config: TrainingConfig, backbone: Path, training: Path | None, rank: int) -> None:

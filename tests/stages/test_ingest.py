@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from dinov2.data.config import IngestConfig, SourceConfig
 from dinov2.data.manifest import read_manifest
 from dinov2.data.sample import truth
+from dinov2.errors import ConfigError
 from dinov2.settings import Settings
 from dinov2.stages import ingest, scan
 from dinov2.stages.context import Context
-from dinov2.stages.params import Params
+from dinov2.stages.params import load_params
 from dinov2.storage import Store, file_sha256
 
+ROOT = Path(__file__).parents[2]
 OUTPUTS = ("data/manifest.parquet", "data/rejects.parquet", "metrics/ingest.json")
 
 
@@ -23,7 +26,7 @@ def workspace(tmp_path: Path, sample_store: Store) -> Callable[..., Context]:
     """`workspace(source, ...)`: a context whose store holds the sample."""
 
     def make(*sources: SourceConfig) -> Context:
-        params = Params.model_construct(ingest=IngestConfig(sources=sources))
+        params = load_params(ROOT).model_copy(update={"ingest": IngestConfig(sources=sources)})
         return Context(tmp_path, params, Settings(store=sample_store.url))
 
     return make
@@ -80,3 +83,19 @@ def test_scan_writes_only_what_changed(
     assert json.loads(path.read_text())["own"] != json.loads(first)["own"]
     assert json.loads(path.read_text())["web"] == json.loads(first)["web"]
     assert "changed: own" in capsys.readouterr().out
+
+
+def test_scan_notes_the_weights_that_are_given(workspace: Callable[..., Context], tmp_path: Path) -> None:
+    context = workspace(*SAMPLE)
+    pretrain = context.params.pretrain.model_copy(update={"init_from": "weights/released.pth"})
+    context = replace(context, params=context.params.model_copy(update={"pretrain": pretrain}))
+    with pytest.raises(ConfigError, match=r"pretrain\.init_from: 'weights/released\.pth': no such file in"):
+        scan.run(context)
+    (tmp_path / "weights").mkdir()
+    found = []
+    for content in (b"one", b"other"):
+        (tmp_path / "weights" / "released.pth").write_bytes(content)
+        scan.run(context)
+        found.append(json.loads(context.path("data/weights.json").read_text()))
+    assert [list(each) for each in found] == [["weights/released.pth"]] * 2
+    assert found[0] != found[1]

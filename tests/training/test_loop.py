@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dinov2.errors import ConfigError, DataError, UserError
-from dinov2.models import ModelConfig, load_backbone
+from dinov2.models import ModelConfig, create_model, load_backbone, save_backbone
 from dinov2.models.weights import load_tensors
 from dinov2.training.config import TrainingConfig
 from dinov2.training.loop import going_along, train
@@ -163,6 +163,33 @@ def test_a_student_learns_from_a_frozen_teacher(work: Works, place: Places, conf
     assert first.training.read_bytes() == before
     assert load_backbone(pupil.backbone).embed_dim == 16
     assert history.rows[-1]["ibot"] > 0
+
+
+def test_a_backbone_without_heads_teaches_through_its_own_tokens(work: Works, place: Places, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = create_model("vit_tiny", img_size=64, patch_size=8, embed_dim=64, depth=2, num_heads=1, layerscale=1.0)
+    torch.save(backbone.state_dict(), tmp_path / "released.pth")
+    given = {"teacher": tmp_path / "released.pth", "teacher_digest": "released", "training": None}
+    whole, broken = work("whole", **given), work("broken", images_digest="other", **given)
+    history = train(whole, place())
+    assert all(row["prototypes_used"] > 4 for row in history.rows)
+    with pytest.raises(StoppedError):
+        train(broken, place(), StopAt(3))
+    train(broken, place())
+    assert whole.backbone.read_bytes() == broken.backbone.read_bytes()
+
+
+def test_a_teacher_of_other_patches_or_prototypes_is_refused(
+    work: Works, place: Places, config: TrainingConfig, tmp_path: Path
+) -> None:
+    save_backbone(tmp_path / "coarse.safetensors", create_model("vit_tiny", img_size=32, patch_size=16, depth=1))
+    with pytest.raises(DataError, match=r"a teacher with patches of 16 pixels; model\.patch_size is 8"):
+        train(work("coarse", teacher=tmp_path / "coarse.safetensors"), place())
+    first = work("first", config=config.model_copy(update={"epochs": 2.0}))
+    train(first, place())
+    heads = config.heads.model_copy(update={"prototypes": 30})
+    with pytest.raises(DataError, match=r"a teacher of 24 prototypes; heads\.prototypes is 30"):
+        train(work("other", teacher=first.training, config=config.model_copy(update={"heads": heads})), place())
 
 
 def test_students_that_learn_together_become_what_they_become_alone(

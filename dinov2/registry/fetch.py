@@ -1,0 +1,62 @@
+"""Weights out of MLflow's registry."""
+
+import tempfile
+from pathlib import Path
+
+from dinov2.errors import UserError
+from dinov2.models import load_backbone
+from dinov2.registry.client import connect, tracking_uri
+from dinov2.settings import Settings
+from dinov2.storage import atomic_path
+
+PREFIX = "models:/"
+
+
+def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
+    """Write the backbone of a registered model version to `path`, whole or not at all.
+
+    Args:
+        uri: models:/NAME/VERSION or models:/NAME@ALIAS.
+        path: the safetensors file to write.
+        settings: say where MLflow is.
+        root: the workspace, which relative places are taken from.
+
+    Returns:
+        NAME version VERSION, whatever alias led to it.
+
+    Raises:
+        UserError: MLflow has no such version, or cannot be reached.
+    """
+    name, version = _version(uri, settings, root)
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(tracking_uri(settings, root))
+    mlflow.set_registry_uri(tracking_uri(settings, root))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(mlflow.artifacts.download_artifacts(f"{PREFIX}{name}/{version}", dst_path=folder))
+            (weights,) = model.glob("artifacts/*.safetensors")
+            load_backbone(weights)
+            with atomic_path(path) as draft:
+                draft.write_bytes(weights.read_bytes())
+    except (MlflowException, OSError) as error:
+        raise UserError(f"{uri}: cannot be fetched: {error}") from error
+    return f"{name} version {version}"
+
+
+def _version(uri: str, settings: Settings, root: Path) -> tuple[str, str]:
+    from mlflow.exceptions import MlflowException
+
+    name, at, alias = uri.removeprefix(PREFIX).partition("@")
+    version = ""
+    if not at:
+        name, _, version = name.partition("/")
+    if not uri.startswith(PREFIX) or not name or not (alias or version):
+        raise UserError(f"{uri!r}: not models:/NAME/VERSION or models:/NAME@ALIAS")
+    client = connect(settings, root)
+    try:
+        found = client.get_model_version_by_alias(name, alias) if at else client.get_model_version(name, version)
+    except MlflowException as error:
+        raise UserError(f"{uri}: {error.message}") from error
+    return found.name, str(found.version)
