@@ -52,13 +52,13 @@ class Losses:
     cls: Tensor
 
     def terms(self) -> dict[str, Tensor]:
-        """The scalars by name."""
+        """The scalars by name, without gradient."""
         return {
-            "loss": self.total,
-            "dino_global": self.dino_global,
-            "dino_local": self.dino_local,
-            "ibot": self.ibot,
-            "koleo": self.koleo,
+            "loss": self.total.detach(),
+            "dino_global": self.dino_global.detach(),
+            "dino_local": self.dino_local.detach(),
+            "ibot": self.ibot.detach(),
+            "koleo": self.koleo.detach(),
         }
 
 
@@ -102,8 +102,8 @@ class Objective:
     def teach(self, teacher: Network, parts: Iterable[Crops], temperature: float) -> list[Lesson]:
         """The teacher's assignments for all parts of a step, made together over all parts and processes."""
         told = [teacher(part.globals, None, None, part.chosen) for part in parts]
-        cls = self.cls.assign([outputs.cls_logits for outputs in told], temperature)
-        patches = self.patches.assign([outputs.patch_logits for outputs in told], temperature)
+        cls = self.cls.assign(_alike([outputs.cls_logits for outputs in told]), temperature)
+        patches = self.patches.assign(_alike([outputs.patch_logits for outputs in told]), temperature)
         return [Lesson(*both) for both in zip(cls, patches, strict=True)]
 
     def losses(self, student: Network, crops: Crops, lesson: Lesson, draw: Draw | None = None) -> Losses:
@@ -151,3 +151,8 @@ class Objective:
     def _ibot(self, student: Projection, targets: Assignments, masks: Tensor) -> Tensor:
         """The loss of `losses.ibot_loss`."""
         return prototype_loss(student, targets, patch_weights(masks), self.config.student_temperature)[0]
+
+
+def _alike(parts: list[Projection]) -> list[Projection]:
+    """With one copy of the prototypes for all parts."""
+    return [Projection(part.features, parts[0].prototypes) for part in parts]

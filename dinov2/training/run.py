@@ -71,7 +71,8 @@ class Run:
         self.history.add(step.metrics)
         if not self.history.due(self.done - 1):
             return None
-        signs = collapse_signs(step.losses.targets(EVERYTHING), step.losses.cls)
+        targets = [part.targets(EVERYTHING) for part in step.losses]
+        signs = collapse_signs(targets, [part.cls for part in step.losses])
         settings = vars(hyper) | {"skipped": self.trainee.guard.skipped}
         row = self.history.close(self.done - 1, signs, settings)
         if self.tracker:

@@ -20,13 +20,13 @@ class Step:
     """What happened.
 
     Attributes:
-        losses: of the last part.
+        losses: of each part.
         metrics: means of the losses over the parts, and the norms of the gradients before clipping.
         taken: whether the student was updated; False if something was not finite.
         rescaled: it was not, only because gradients overflowed at a scale of the loss that has been lowered since.
     """
 
-    losses: Losses
+    losses: list[Losses]
     metrics: dict[str, Tensor]
     taken: bool
     rescaled: bool
@@ -57,18 +57,18 @@ def _learn(
 ) -> Step:
     apply(trainee.optimiser, hyper)
     factor = trainee.scale.factor
-    terms: list[dict[str, Tensor]] = []
+    losses: list[Losses] = []
     for crops, lesson in zip(parts, lessons, strict=True):
-        losses = objective.losses(trainee.student, crops, lesson, trainee.depth.draw(step, crops))
-        (losses.total * (factor / len(parts))).backward()
-        terms.append(losses.terms())
+        own = objective.losses(trainee.student, crops, lesson, trainee.depth.draw(step, crops))
+        (own.total * (factor / len(parts))).backward()
+        losses.append(own)
     average_gradients(trainee.student)
     found = {name: norm / factor for name, norm in norms(trainee.student).items()}
-    metrics = {name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]}
-    metrics |= {f"gradient_{name}": norm for name, norm in found.items()}
+    terms = _mean([each.terms() for each in losses])
+    metrics = terms | {f"gradient_{name}": norm for name, norm in found.items()}
     taken = sound(torch.stack(list(metrics.values())))
     # Where a loss itself is not finite, no scale helps.
-    overflowed = not taken and sound(torch.stack([metrics[name] for name in terms[0]]))
+    overflowed = not taken and sound(torch.stack(list(terms.values())))
     rescaled = (taken or overflowed) and trainee.scale.update(taken)
     if taken:
         clip(trainee.student, found, trainee.clip_grad, factor)
@@ -76,3 +76,7 @@ def _learn(
         update_average(trainee.average, trainee.student, hyper.momentum)
     trainee.optimiser.zero_grad()
     return Step(losses, metrics, taken, rescaled)
+
+
+def _mean(terms: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]}
