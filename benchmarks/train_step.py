@@ -3,10 +3,10 @@
     python -m benchmarks.train_step                                          # ViT-S/14 on a CPU
     python -m benchmarks.train_step --device cuda --arch vit_large --batch 64
 
-Both take the crops of the paper (2 of 224 pixels, 8 of 98) of random pixels, 0.4 of the sequences dropped. The baseline is
-`method: ibot` of this project: a forward pass for each size of crop, what stochastic depth drops computed and
-multiplied by zero, fp32 parameters under autocast, one shared head, centring, logits whole. Each method has a process of
-its own, whose peak memory is therefore its own; they take turns.
+Both take the crops of the paper (2 of 224 pixels, 8 of 98) of random pixels, 0.4 of the sequences dropped. The baseline
+is `method: ibot` of this project: a forward pass for each size of crop, what stochastic depth drops computed and
+multiplied by zero, fp32 parameters under autocast, one shared head, centring, logits whole. Optimiser, kernels and
+allocator are the same. Each method has a process of its own, whose peak memory is therefore its own; they take turns.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from dinov2.data.loader import Batch
 from dinov2.data.masks import MaskConfig, batch_masks
 from dinov2.training.config import TrainingConfig
 from dinov2.training.crops import Parts
-from dinov2.training.execution import Execution, settle
+from dinov2.training.execution import Execution, keep_memory, settle
 from dinov2.training.sharding import process_group
 from dinov2.training.step import train_step
 from dinov2.training.trainee import build_objective, build_trainee, prepare
@@ -64,6 +64,7 @@ def work(method: str, options: argparse.Namespace, orders: Connection) -> None:
     """Take a step whenever told to, and answer with its seconds; at the end with the peak of memory in bytes."""
     torch.set_num_threads(options.threads)
     config, device = configuration(method, options), torch.device(options.device)
+    keep_memory(device)
     with process_group(device) as mesh:
         execution = settle(Execution(options.attention, options.recompute, options.compile), config, device)
         trainee = build_trainee(method, config, 0, None, prepare(config, device, mesh, execution))
@@ -85,11 +86,11 @@ def _resident() -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def main() -> None:
-    """Let both take turns, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(description: str | None, parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """What to measure, from the command line."""
+    parser.description, parser.formatter_class = description, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--arch", default="vit_small")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--prototypes", type=int, default=65536)
     parser.add_argument("--drop-path", type=float, default=0.4)
     parser.add_argument("--precision", default="bf16")
@@ -100,7 +101,12 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--warm-up", type=int, default=2)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Let both take turns, and print a table."""
+    options = options_of(__doc__, argparse.ArgumentParser())
     context = multiprocessing.get_context("spawn")
     workers = {}
     for method in METHODS:
@@ -130,8 +136,8 @@ def _print(options: argparse.Namespace, seconds: dict[str, list[float]], peaks: 
         middle = median(seconds[method])
         print(f"{method:8} {options.batch / middle:9.2f} {middle:8.3f} {peaks[method] / 2**30:9.2f}")
     ratios = sorted(theirs / ours for ours, theirs in zip(seconds["dinov2"], seconds["ibot"], strict=True))
-    span = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-    print(f"speed {median(ratios):.2f} times ({span}), memory {peaks['dinov2'] / peaks['ibot']:.2f} times the baseline's")
+    span, memory = f"{ratios[0]:.2f} to {ratios[-1]:.2f}", peaks["dinov2"] / peaks["ibot"]
+    print(f"speed {median(ratios):.2f} times the baseline's ({span}), memory {memory:.2f} times")
 
 
 if __name__ == "__main__":

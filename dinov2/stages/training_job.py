@@ -14,7 +14,7 @@ from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context, open_workspace
 from dinov2.storage import write_json, write_text
-from dinov2.training.execution import Execution
+from dinov2.training.execution import Execution, keep_memory
 from dinov2.training.history import History
 from dinov2.training.loop import going_along, train
 from dinov2.training.sharding import global_rank
@@ -48,6 +48,7 @@ def main(stage: str, *item: str) -> None:
     context = open_workspace()
     work, others = work_of(context, stage, *item), beside(context, stage, *item)
     torch.set_num_threads(context.settings.threads_each)
+    keep_memory(context.device)
     place = place_of(context, context.device)
     works = [work, *going_along(work, others, place.store)]
     if global_rank() != 0:

@@ -128,7 +128,7 @@ def _train(runs: list[Run], place: Place, mesh: DeviceMesh) -> None:
 
 def _teacher(work: Work, path: Path, place: Place, mesh: DeviceMesh) -> Network:
     """The frozen teacher; one without heads gets its anchors from crops that are like those of the run."""
-    teacher = prepare(work.config, place.device, mesh, place.execution)(load_teacher(path, work.config))
+    teacher = prepare(work.config, place.device, mesh, place.execution)(load_teacher(path, work.config), False)
     if isinstance(teacher, Headless):
         prototypes, other = work.config.heads.prototypes, int(digest("anchors", work.seed), 16) % 2**31
         steps = -(-prototypes // work.config.batch_size)

@@ -115,11 +115,11 @@ def _layer(name: str, depth: int) -> int:
 
 def build_optimiser(network: Network, config: OptimiserConfig) -> torch.optim.AdamW:
     """AdamW over the parameter groups; `apply` sets the rates of a step."""
-    optimiser = torch.optim.AdamW(parameter_groups(network, config), lr=0.0, betas=config.betas, foreach=True)
+    optimiser = torch.optim.AdamW(parameter_groups(network, config), lr=0.0, betas=config.betas, fused=True)
     # Whoever asks for a state that is not there yet has torch make it by a step, which would count.
     for parameter in network.parameters():
         moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
-        optimiser.state[parameter] = {"step": torch.tensor(0.0)} | moments
+        optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device)} | moments
     return optimiser
 
 
@@ -144,9 +144,11 @@ def clip(network: Network, found: dict[str, Tensor], limit: float, factor: float
         limit: greatest norm of each part.
         factor: of the loss; taken out.
     """
-    for name, parameters in _clipped_parts(network).items():
-        scale = (limit / (found[name] + 1e-6)).clamp(max=1.0) / factor
-        torch._foreach_mul_([local(parameter.grad) for parameter in parameters if parameter.grad is not None], scale)
+    parts = _clipped_parts(network)
+    scales = torch.stack([(limit / (found[name] + 1e-6)).clamp(max=1.0) / factor for name in parts]).tolist()
+    for parameters, scale in zip(parts.values(), scales, strict=True):
+        if scale != 1.0:
+            torch._foreach_mul_([local(each.grad) for each in parameters if each.grad is not None], scale)
 
 
 def _clipped_parts(network: Network) -> dict[str, list[Parameter]]:

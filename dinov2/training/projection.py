@@ -1,7 +1,7 @@
 """Logits that are never whole: unit vectors and prototypes, multiplied a chunk of prototypes at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,6 +9,8 @@ from torch.nn.functional import linear
 
 CHUNK = {"cpu": 2**20, "cuda": 2**26}
 """Logits that are computed at once: they should stay in a CPU's cache, and keep a GPU busy."""
+KEPT = {"cpu": 2**27, "cuda": 0}
+"""Logits that are worth keeping once they are computed: a GPU makes them again as fast as it could read them."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,12 @@ class Projection:
     Attributes:
         features: unit vectors (n, bottleneck).
         prototypes: (K, bottleneck).
+        whole: all logits (K, n), if they are kept; transposed, so that those of a chunk lie together.
     """
 
     features: Tensor
     prototypes: Tensor
+    whole: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -31,8 +35,21 @@ class Projection:
         return chunks(len(self), len(self.prototypes), self.features.device)
 
     def logits(self, columns: slice) -> Tensor:
-        """(n, columns), in the type of the features."""
-        return linear(self.features, self.prototypes[columns])
+        """(n, columns), in the type of the features; not to be written to."""
+        return linear(self.features, self.prototypes[columns]) if self.whole is None else self.whole[columns].T
+
+    @torch.no_grad()
+    def kept(self) -> "Projection":
+        """The same with all logits computed once and for all, where that is worth their memory; without gradient."""
+        if self.whole is not None or len(self) * len(self.prototypes) > KEPT[self.features.device.type]:
+            return self
+        return replace(self, whole=linear(self.prototypes, self.features))
+
+    def split(self, counts: list[int]) -> list["Projection"]:
+        """Parts of so many tokens."""
+        wholes = [None] * len(counts) if self.whole is None else self.whole.split(counts, dim=1)
+        parts = zip(self.features.split(counts), wholes, strict=True)
+        return [Projection(features, self.prototypes, whole) for features, whole in parts]
 
 
 def chunks(rows: int, columns: int, device: torch.device) -> Iterator[slice]:

@@ -36,7 +36,7 @@ class _PrototypeLoss(torch.autograd.Function):
     def forward(
         ctx: Any, features_nd: Tensor, prototypes_kd: Tensor, targets: Targets, weights_n: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
-        student, scale = Projection(features_nd, prototypes_kd), 1.0 / temperature
+        student, scale = Projection(features_nd, prototypes_kd).kept(), 1.0 / temperature
         normaliser_n1 = -log_partition(student, scale)
         # Weights are tiny, and half precision would round their products to zero: relative to the largest they are not.
         largest = weights_n.max() if len(weights_n) else weights_n.new_ones(())

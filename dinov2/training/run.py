@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Self
 
+from torch.profiler import record_function
+
 from dinov2.training.checkpoints import Checkpoints
 from dinov2.training.history import History
 from dinov2.training.monitor import collapse_signs
@@ -68,9 +70,11 @@ class Run:
                 self.trainee.guard.skip(self.done, step.metrics, images)
             return None
         self.trainee.guard.passed()
-        self.history.add(step.metrics)
-        if not self.history.due(self.done - 1):
-            return None
+        with record_function("log"):
+            self.history.add(step.metrics)
+            return self._row(step, hyper) if self.history.due(self.done - 1) else None
+
+    def _row(self, step: Step, hyper: Hyper) -> dict[str, float]:
         targets = [part.targets(EVERYTHING) for part in step.losses]
         signs = collapse_signs(targets, [part.cls for part in step.losses])
         settings = vars(hyper) | {"skipped": self.trainee.guard.skipped}

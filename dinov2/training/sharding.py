@@ -55,20 +55,28 @@ def _mesh(device: torch.device, world: int, shard_over: int) -> DeviceMesh:
     return init_device_mesh(device.type, (world // shard_over, shard_over), mesh_dim_names=("replicate", "shard"))
 
 
-def shard(network: Network, mesh: DeviceMesh, precision: Precision) -> Network:
+def shard(network: Network, mesh: DeviceMesh, precision: Precision, learns: bool) -> Network:
     """Shard parameters, gradients and so the optimiser's state over `mesh`, in place.
 
     Master weights stay in fp32; each block and head is gathered in the compute type just before it is needed, and
     gradients are reduced in fp32.
+
+    Args:
+        network: whole, on its device.
+        mesh: from `process_group`.
+        precision: what is computed in.
+        learns: a backward pass follows the forward pass. What is gathered is then kept until it, where there is nobody
+            to gather from.
     """
+    alone = learns and mesh.size() == 1
     policy = MixedPrecisionPolicy(param_dtype=COMPUTE[precision], reduce_dtype=torch.float32)
     heads = {id(head): head for head in (network.dino_head, network.ibot_head) if list(head.parameters())}
     for part in (*network.backbone.blocks, *heads.values()):
-        fully_shard(part, mesh=mesh, mp_policy=policy)
+        fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=not alone)
     for head in heads.values():
         register_fsdp_forward_method(head, "project")
     # Also the root, which FSDP would otherwise leave gathered, and in the compute type, after a teacher's forward pass.
-    fully_shard(network, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
+    fully_shard(network, mesh=mesh, mp_policy=policy, reshard_after_forward=not alone)
     return network
 
 

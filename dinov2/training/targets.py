@@ -61,12 +61,13 @@ class Sinkhorn:
     def assign(self, teacher: Sequence[Projection], temperature: float) -> list[Assignments]:
         """Assignments of the parts of a step on this process; made together over all parts and processes."""
         prototypes, scale = teacher[0].prototypes, 1.0 / temperature
-        whole = Projection(torch.cat([part.features for part in teacher]), prototypes)
+        joined = Projection(torch.cat([part.features for part in teacher]), prototypes).kept()
         rows, columns = sinkhorn_potentials(
-            whole.logits, len(whole), len(prototypes), prototypes.device, scale, ITERATIONS
+            joined.logits, len(joined), len(prototypes), prototypes.device, scale, ITERATIONS
         )
-        by_part = rows.split([len(part) for part in teacher])
-        return [Assignments(part, scale, own, columns) for part, own in zip(teacher, by_part, strict=True)]
+        counts = [len(part) for part in teacher]
+        parts = zip(joined.split(counts), rows.split(counts), strict=True)
+        return [Assignments(part, scale, own, columns) for part, own in parts]
 
     def commit(self) -> None:
         """Nothing."""
@@ -103,7 +104,8 @@ class Centring:
         mean_k = prototypes_kd.float() @ (sum_over_ranks(sums_d) / count.clamp(min=1.0))
         self._next = centre.lerp(mean_k, 1 - self.momentum) if count > 0 else centre
         scale, columns = 1.0 / temperature, -centre / temperature
-        return [Assignments(part, scale, -log_partition(part, scale, columns), columns) for part in teacher]
+        parts = [part.kept() for part in teacher]
+        return [Assignments(part, scale, -log_partition(part, scale, columns), columns) for part in parts]
 
     def commit(self) -> None:
         """Move the mean."""

@@ -33,8 +33,8 @@ from dinov2.training.start import begin
 FLAT = StateDictOptions(flatten_optimizer_state_dict=True)
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
-Ready = Callable[[Network], Network]
-"""Puts a network where it is to be trained."""
+Ready = Callable[[Network, bool], Network]
+"""Puts a network where it is to be trained; the second argument says whether it learns, or only teaches."""
 
 
 @dataclass
@@ -109,7 +109,7 @@ def build_trainee(name: str, config: TrainingConfig, seed: int, start: Path | No
     if start is not None:
         begin(student, start, "student")
         begin(average, start, "teacher")
-    student, average = ready(student), ready(average)
+    student, average = ready(student, True), ready(average, False)
     average.requires_grad_(False).eval()
     return Trainee(
         student=student.train(),
@@ -133,8 +133,8 @@ def build_objective(config: TrainingConfig) -> Objective:
 def prepare(config: TrainingConfig, device: torch.device, mesh: DeviceMesh, execution: Execution) -> Ready:
     """How the networks of a run are put on the device and sharded; those of iBOT are whole on every process."""
     if config.method == "ibot":
-        return lambda network: equip(network, execution).to(device)
-    return lambda network: shard(equip(network, execution).to(device), mesh, config.precision)
+        return lambda network, _: equip(network, execution).to(device)
+    return lambda network, learns: shard(equip(network, execution).to(device), mesh, config.precision, learns)
 
 
 def export(trainee: Trainee, config: TrainingConfig, backbone: Path, training: Path | None, rank: int) -> None:

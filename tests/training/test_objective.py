@@ -169,6 +169,7 @@ def test_neither_students_nor_teachers_logits_are_ever_whole(targets: str, monke
     prototypes, chunk = 3000, 20_000
     case = Case({"targets": targets, "crops": {"distilling": True}}, prototypes)
     monkeypatch.setitem(projection.CHUNK, "cpu", chunk)
+    monkeypatch.setitem(projection.KEPT, "cpu", 0)
     with Largest() as largest:
         case.losses()
     # The prototypes themselves must be there.

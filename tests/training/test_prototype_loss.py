@@ -129,6 +129,7 @@ def test_all_rows_on_one_prototype_do_not_overflow_in_fp16() -> None:
 def test_no_tensor_is_larger_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, prototypes, chunk = 400, 500, 4000
     monkeypatch.setitem(projection.CHUNK, "cpu", chunk)
+    monkeypatch.setitem(projection.KEPT, "cpu", 0)
     features, weights = unit(rows, WIDTH).requires_grad_(), torch.ones(rows)
     matrix = unit(prototypes, WIDTH).requires_grad_()
     with Largest() as largest:

@@ -131,7 +131,7 @@ def test_a_sharded_step_is_that_of_whole_networks(alone: DeviceMesh) -> None:
     for sharded in (False, True):
         student, average = (make_network(seed, dtype=torch.float32) for seed in (1, 2))
         if sharded:
-            student, average = shard(student, alone, "fp32"), shard(average, alone, "fp32")
+            student, average = shard(student, alone, "fp32", True), shard(average, alone, "fp32", False)
         trainee = make_trainee(student, average, moments=not sharded)
         (step,) = train_step([trainee], average, make_objective(), make_parts(2), HYPER, STEP)
         assert step.taken

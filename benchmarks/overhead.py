@@ -1,0 +1,73 @@
+"""What guard, logging and moving average cost: their share of a training step, from a profile.
+
+    python -m benchmarks.overhead                                # ViT-S/14 on a CPU
+    python -m benchmarks.overhead --device cuda --arch vit_large --batch 64
+
+The steps are those of the loop itself, each noted in a loss curve, with a row of it (the signs of collapse included)
+every 20th step, far more often than the loop's one in 400th of a run.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.train_step import configuration, options_of, random_batch
+from dinov2.data.sources import ImageReader
+from dinov2.storage import Store
+from dinov2.training.crops import Parts
+from dinov2.training.execution import Execution, keep_memory, settle
+from dinov2.training.run import Run
+from dinov2.training.sharding import process_group
+from dinov2.training.step import train_step
+from dinov2.training.trainee import build_objective, build_trainee, prepare
+from dinov2.training.work import Place, Work
+
+EXTRAS = ("guard", "log", "average")
+PARTS = ("teacher", "student", "norms", "update", *EXTRAS)
+ROW_EVERY = 20
+
+
+def main() -> None:
+    """Profile a stretch of steps and print each part's share."""
+    options = options_of(__doc__, argparse.ArgumentParser())
+    config, device = configuration("dinov2", options), torch.device(options.device)
+    torch.set_num_threads(options.threads)
+    keep_memory(device)
+    with tempfile.TemporaryDirectory() as folder, process_group(device) as mesh:
+        store = Store(folder)
+        place = Place(store, ImageReader([], store, Path(folder)), device, workers=0, checkpoint_seconds=1e9)
+        ready = prepare(config, device, mesh, settle(Execution(), config, device))
+        trainee, objective = build_trainee("overhead", config, 0, None, ready), build_objective(config)
+        work = Work("overhead", config, 0, pa.table({}), "", Path(folder) / "backbone.safetensors")
+        run = Run(work, trainee, objective, place, None)
+        run.history.stride = ROW_EVERY
+        parts = Parts([random_batch(config)], device, distilling=False, first=0, size=config.group_size)
+        hyper = config.schedules.at(config.iterations // 2)
+
+        def steps(count: int) -> None:
+            for _ in range(count):
+                (step,) = train_step([trainee], trainee.average, objective, parts, hyper, run.done)
+                run.note(step, hyper, list)
+
+        steps(options.warm_up)
+        activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
+        with profile(activities=activities) as profiled:
+            steps(ROW_EVERY)
+    _print(profiled, device)
+
+
+def _print(profiled: profile, device: torch.device) -> None:
+    kind = "device_time_total" if device.type == "cuda" else "cpu_time_total"
+    times = {event.key: getattr(event, kind) for event in profiled.key_averages() if event.key in PARTS}
+    whole = sum(times.values())
+    for name in PARTS:
+        print(f"{name:8} {1e-6 * times[name] / ROW_EVERY:8.4f} s/step {times[name] / whole:7.2%}")
+    print(f"guard, log and average together: {sum(times[name] for name in EXTRAS) / whole:.2%} of a step")
+
+
+if __name__ == "__main__":
+    main()
