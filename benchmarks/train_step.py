@@ -25,7 +25,8 @@ from dinov2.data.loader import Batch
 from dinov2.data.masks import MaskConfig, batch_masks
 from dinov2.training.config import TrainingConfig
 from dinov2.training.crops import Parts
-from dinov2.training.execution import Execution, keep_memory, settle
+from dinov2.training.execution import Execution, settle
+from dinov2.training.memory import keep_memory
 from dinov2.training.sharding import process_group
 from dinov2.training.step import train_step
 from dinov2.training.trainee import build_objective, build_trainee, prepare

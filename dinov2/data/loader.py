@@ -46,8 +46,8 @@ class Batch:
         """The same batch on `device`."""
         return Batch(*(part.to(device, non_blocking=True) for part in vars(self).values()))
 
-    def pin(self) -> "Batch":
-        """The same batch in page-locked memory."""
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory; the loader calls it in a thread of its own."""
         return Batch(*(part.pin_memory() for part in vars(self).values()))
 
 
@@ -119,10 +119,10 @@ def batches(dataset: CropBatches, start: int, stop: int, workers: int, pin: bool
         num_workers=workers,
         prefetch_factor=PREFETCH if workers else None,
         worker_init_fn=_settle,
+        pin_memory=pin,
     )
     try:
-        for batch in loader:
-            yield batch.pin() if pin else batch
+        yield from loader
     except DataError as error:  # a worker's comes wrapped in its traceback
         raise DataError(
             str(error).strip().splitlines()[-1].removeprefix(f"{DataError.__module__}.DataError: ")

@@ -1,15 +1,16 @@
 """Weights out of MLflow's registry."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
-from dinov2.errors import UserError
+from dinov2.errors import ConfigError, UserError
 from dinov2.models import load_backbone
 from dinov2.registry.client import connect, tracking_uri
 from dinov2.settings import Settings
 from dinov2.storage import atomic_path
 
-PREFIX = "models:/"
+PREFIX, SUFFIX = "models:/", ".safetensors"
 
 
 def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
@@ -25,8 +26,11 @@ def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
         NAME version VERSION, whatever alias led to it.
 
     Raises:
+        ConfigError: `path` does not end in .safetensors.
         UserError: MLflow has no such version, or cannot be reached.
     """
+    if path.suffix != SUFFIX:
+        raise ConfigError(f"{path}: the file to write must end in {SUFFIX}")
     name, version = _version(uri, settings, root)
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -36,10 +40,12 @@ def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
     try:
         with tempfile.TemporaryDirectory() as folder:
             model = Path(mlflow.artifacts.download_artifacts(f"{PREFIX}{name}/{version}", dst_path=folder))
-            (weights,) = model.glob("artifacts/*.safetensors")
-            load_backbone(weights)
+            found = list(model.glob(f"artifacts/*{SUFFIX}"))
+            if len(found) != 1:
+                raise UserError(f"{uri}: has {len(found)} files *{SUFFIX} where one is expected")
+            load_backbone(found[0])
             with atomic_path(path) as draft:
-                draft.write_bytes(weights.read_bytes())
+                shutil.copyfile(found[0], draft)
     except (MlflowException, OSError) as error:
         raise UserError(f"{uri}: cannot be fetched: {error}") from error
     return f"{name} version {version}"

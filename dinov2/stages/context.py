@@ -31,6 +31,16 @@ class Context:
         """A file of the workspace."""
         return self.root / name
 
+    def made(self, name: str) -> Path:
+        """A file that an earlier stage makes.
+
+        Raises:
+            ConfigError: it is not there.
+        """
+        if not self.path(name).is_file():
+            raise ConfigError(f"{name}: not there; `dvc repro` runs the stage that makes it")
+        return self.path(name)
+
     def given(self, key: str, path: str) -> Path:
         """A file that the parameter `key` names.
 

@@ -1,5 +1,7 @@
 """distill: a smaller student that learns from the frozen high-resolution teacher."""
 
+from dataclasses import replace
+
 from dinov2.data.manifest import read_manifest
 from dinov2.errors import ConfigError
 from dinov2.stages import files
@@ -35,7 +37,17 @@ def beside(context: Context, student: str) -> list[Work]:
     """The other students, for which the teacher's pass over each batch will do too."""
     if context.settings.distill == "apart":
         return []
-    return [work(context, other) for other in context.params.distill.students if other != student]
+    params, own = context.params, work(context, student)
+    return [
+        replace(
+            own,
+            name=other,
+            config=params.distill.training(other, params.highres.training(params.pretrain)),
+            backbone=context.path(files.weights(other)),
+        )
+        for other in params.distill.students
+        if other != student
+    ]
 
 
 def run(context: Context, item: str) -> None:

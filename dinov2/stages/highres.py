@@ -11,8 +11,12 @@ NAME = "highres"
 
 
 def work(context: Context) -> Work:
-    """Training on from where pretraining ended."""
-    images, start = context.path(files.CURATED), context.path(files.training("pretrain"))
+    """Training on from where pretraining ended.
+
+    Raises:
+        ConfigError: pretraining has not ended.
+    """
+    images, start = context.path(files.CURATED), context.made(files.training("pretrain"))
     return Work(
         name=NAME,
         config=context.params.highres.training(context.params.pretrain),

@@ -92,11 +92,15 @@ def load_params(root: Path) -> Params:
 
 
 def check_processes(params: Params, settings: Settings) -> None:
-    """Refuse batches that cannot be shared out among the processes that would train on them.
+    """Refuse batches and parameters that cannot be shared out among the processes that would train.
 
     Raises:
         ConfigError: names the key, its value and the number of processes.
     """
+    if settings.shard_over and settings.processes % settings.shard_over:
+        raise ConfigError(
+            f"DINOV2_SHARD_OVER: {settings.shard_over}: does not divide DINOV2_PROCESSES={settings.processes}"
+        )
     phases: dict[str, TrainingConfig | HighresConfig | DistillConfig] = {
         "pretrain": params.pretrain,
         "highres": params.highres,

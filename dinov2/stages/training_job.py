@@ -14,9 +14,10 @@ from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context, open_workspace
 from dinov2.storage import write_json, write_text
-from dinov2.training.execution import Execution, keep_memory
+from dinov2.training.execution import Execution
 from dinov2.training.history import History
 from dinov2.training.loop import going_along, train
+from dinov2.training.memory import keep_memory
 from dinov2.training.sharding import global_rank
 from dinov2.training.stopping import EXIT_AGAIN, StoppedError
 from dinov2.training.work import Place, Tracker, Work
@@ -50,10 +51,10 @@ def main(stage: str, *item: str) -> None:
     torch.set_num_threads(context.settings.threads_each)
     keep_memory(context.device)
     place = place_of(context, context.device)
-    works = [work, *going_along(work, others, place.store)]
     if global_rank() != 0:
-        _stoppable([(each, None) for each in works], place)
+        _stoppable([(each, None) for each in (work, *others)], place)
         return
+    works = [work, *going_along(work, others, place.store)]
     with ExitStack() as stack:
         history = _stoppable([(each, stack.enter_context(_tracked(context, each))) for each in works], place)
     _write(context.root, work, history)

@@ -16,7 +16,7 @@ from dinov2.training.sharding import Precision
 Method = Literal["dinov2", "ibot"]
 
 TAKEN = ("pretrain", "highres")
-"""Names of the runs that students come after."""
+"""Names of the other runs, which no student may have."""
 
 
 class TrainingConfig(Config):

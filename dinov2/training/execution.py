@@ -1,6 +1,5 @@
 """How the networks are computed: switches that change speed and memory, and the result by no more than rounding."""
 
-import ctypes
 import sys
 from dataclasses import dataclass, replace
 
@@ -14,9 +13,6 @@ from dinov2.models.packing import Layout
 from dinov2.training.config import TrainingConfig
 from dinov2.training.network import Network
 from dinov2.training.sharding import COMPUTE
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Of glibc's malloc.h."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +86,3 @@ def equip(network: Network, execution: Execution) -> Network:
         if execution.compile:
             block.compile()
     return network
-
-
-def keep_memory(device: torch.device) -> None:
-    """On a CPU, have the allocator keep what is freed rather than give it back to the system and ask for it again.
-
-    Asked for again, every page is filled with zeros first: about a tenth of a step's time.
-    """
-    libc = ctypes.CDLL(None)
-    if device.type == "cpu" and hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -19,7 +19,6 @@ from dinov2.training.execution import settle
 from dinov2.training.feed import feed, keys
 from dinov2.training.history import History
 from dinov2.training.network import Network
-from dinov2.training.objective import Objective
 from dinov2.training.run import Run
 from dinov2.training.sharding import process_group
 from dinov2.training.step import train_step
@@ -39,8 +38,8 @@ def train(
         place: where.
         tracker: where this process's metrics go.
         beside: other students of the same teacher, trained in the same steps from the same pass of the teacher. What
-            they learn is what they would have learnt alone, and lies in their last checkpoints when this ends. See
-            `going_along`; one that turns out to be at another step is left alone.
+            they learn is what they would have learnt alone, and lies in their last checkpoints when this ends. Those
+            of rank 0 count, which should be those `going_along`; one that is at another step after all is left alone.
 
     Returns:
         The loss curve of `work`, on every process.
@@ -53,8 +52,10 @@ def train(
     if not len(work.images):
         raise ConfigError(f"{work.name}: the training manifest has no images")
     with process_group(place.device, place.execution.shard_over) as mesh:
-        place = replace(place, execution=settle(place.execution, work.config, place.device))
-        with _runs([(work, tracker), *beside], place, mesh) as runs:
+        together = [(work, tracker), *_as_rank_0_has_it(beside)]
+        for each, _ in together:
+            place = replace(place, execution=settle(place.execution, each.config, place.device))
+        with _runs(together, place, mesh) as runs:
             if runs[0].done < work.config.iterations:
                 _train(runs, place, mesh)
             export(runs[0].trainee, work.config, work.backbone, work.training, dist.get_rank())
@@ -67,38 +68,43 @@ def going_along(work: Work, others: Sequence[Work], store: Store) -> list[Work]:
     return [other for other, own in zip(others, rest, strict=True) if own == done < work.config.iterations]
 
 
+def _as_rank_0_has_it(beside: Sequence[tuple[Work, Tracker | None]]) -> list[tuple[Work, Tracker | None]]:
+    """Processes may have looked at the store at different times."""
+    chosen = [[work.digest for work, _ in beside]]
+    dist.broadcast_object_list(chosen)
+    return [(work, tracker) for work, tracker in beside if work.digest in chosen[0]]
+
+
 @contextmanager
 def _runs(told: Sequence[tuple[Work, Tracker | None]], place: Place, mesh: DeviceMesh) -> Iterator[list[Run]]:
     """The runs that are trained together, resumed; their last saves are waited for when the block ends."""
     with ExitStack() as stack:
         runs: list[Run] = []
         for work, tracker in told:
-            runs.append(open_run(work, place, mesh, tracker=tracker, objective=runs[0].objective if runs else None))
-            stack.callback(runs[-1].checkpoints.settle)
-        yield [run for run in runs if run.done == runs[0].done]
+            run = open_run(work, place, mesh, tracker=tracker)
+            if runs and run.done != runs[0].done:
+                continue
+            stack.callback(run.checkpoints.settle)
+            runs.append(run)
+            run.objective = runs[0].objective
+        yield runs
 
 
 def open_run(
-    work: Work,
-    place: Place,
-    mesh: DeviceMesh,
-    latest: int | None = None,
-    tracker: Tracker | None = None,
-    objective: Objective | None = None,
+    work: Work, place: Place, mesh: DeviceMesh, only: int | None = None, tracker: Tracker | None = None
 ) -> Run:
-    """A run as far as its newest checkpoint, or its newest up to step `latest`; at the start if it has none.
+    """A run as far as its newest checkpoint, or as that of step `only`; at the start if it has none.
 
     Args:
         work: what it is to do.
         place: where.
         mesh: of the processes, all of which must call.
-        latest: leave out later checkpoints.
+        only: step of the checkpoint to use; None takes the newest that is whole.
         tracker: where this process's metrics go.
-        objective: shared with other students of the same teacher; None makes one.
     """
     ready = prepare(work.config, place.device, mesh, place.execution)
     trainee = build_trainee(work.name, work.config, work.seed, work.start, ready)
-    return Run(work, trainee, objective or build_objective(work.config), place, tracker).resume(latest)
+    return Run(work, trainee, build_objective(work.config), place, tracker).resume(only)
 
 
 def _train(runs: list[Run], place: Place, mesh: DeviceMesh) -> None:

@@ -1,7 +1,7 @@
 """A whole step's losses from crops, masks and two networks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
@@ -101,10 +101,15 @@ class Objective:
     @torch.no_grad()
     def teach(self, teacher: Network, parts: Iterable[Crops], temperature: float) -> list[Lesson]:
         """The teacher's assignments for all parts of a step, made together over all parts and processes."""
-        told = [teacher(part.globals, None, None, part.chosen) for part in parts]
-        cls = self.cls.assign(_alike([outputs.cls_logits for outputs in told]), temperature)
-        patches = self.patches.assign(_alike([outputs.patch_logits for outputs in told]), temperature)
-        return [Lesson(*both) for both in zip(cls, patches, strict=True)]
+        cls: list[Projection] = []
+        patches: list[Projection] = []
+        for part in parts:
+            told = teacher(part.globals, None, None, part.chosen)
+            # One copy of the prototypes will do for all parts.
+            cls.append(replace(told.cls_logits, prototypes=(cls or [told.cls_logits])[0].prototypes))
+            patches.append(replace(told.patch_logits, prototypes=(patches or [told.patch_logits])[0].prototypes))
+        assigned = self.cls.assign(cls, temperature), self.patches.assign(patches, temperature)
+        return [Lesson(*both) for both in zip(*assigned, strict=True)]
 
     def losses(self, student: Network, crops: Crops, lesson: Lesson, draw: Draw | None = None) -> Losses:
         """The losses of one part, as means over its images."""
@@ -151,8 +156,3 @@ class Objective:
     def _ibot(self, student: Projection, targets: Assignments, masks: Tensor) -> Tensor:
         """The loss of `losses.ibot_loss`."""
         return prototype_loss(student, targets, patch_weights(masks), self.config.student_temperature)[0]
-
-
-def _alike(parts: list[Projection]) -> list[Projection]:
-    """With one copy of the prototypes for all parts."""
-    return [Projection(part.features, parts[0].prototypes) for part in parts]

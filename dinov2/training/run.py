@@ -36,10 +36,10 @@ class Run:
         self.checkpoints = Checkpoints(place.store, work.digest, place.keep, place.milestones)
         self.done = 0
 
-    def resume(self, latest: int | None = None) -> Self:
-        """Continue from the newest checkpoint, or the newest up to step `latest`; `done` says how many steps it had."""
+    def resume(self, only: int | None = None) -> Self:
+        """Continue from the newest checkpoint, or from that of step `only`; `done` says how many steps it had."""
         state = self._state()
-        if found := self.checkpoints.load_newest(state, latest):
+        if found := self.checkpoints.load_newest(state, only):
             self.done, curve = found
             self.trainee.load(state["trainee"])
             self.objective.load(state["objective"])

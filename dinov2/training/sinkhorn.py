@@ -11,9 +11,13 @@ from dinov2.training.projection import chunks, scores
 
 def sum_over_ranks(x: Tensor) -> Tensor:
     """The sum of `x` over all processes, in place; `x` itself where there is one."""
-    if dist.is_initialized() and dist.get_world_size() > 1:
+    if _several():
         dist.all_reduce(x)
     return x
+
+
+def _several() -> bool:
+    return dist.is_initialized() and dist.get_world_size() > 1
 
 
 @torch.no_grad()
@@ -61,7 +65,7 @@ def sinkhorn_potentials(
 
 def _most(rows: int, device: torch.device) -> int:
     """The largest number of rows of a process."""
-    if not (dist.is_initialized() and dist.get_world_size() > 1):
+    if not _several():
         return rows
     most = torch.tensor(rows, device=device)
     dist.all_reduce(most, op=dist.ReduceOp.MAX)
@@ -71,7 +75,7 @@ def _most(rows: int, device: torch.device) -> int:
 def _logsumexp_over_samples(scores_nk: Tensor) -> Tensor:
     """log of the sum of exp over the rows of all processes, (k,)."""
     own_k = torch.logsumexp(scores_nk, dim=0)
-    if not (dist.is_initialized() and dist.get_world_size() > 1):
+    if not _several():
         return own_k
     top_k = own_k.clone()
     dist.all_reduce(top_k, op=dist.ReduceOp.MAX)

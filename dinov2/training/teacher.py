@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from dinov2.config import parse
 from dinov2.errors import DataError
 from dinov2.models import load_backbone
 from dinov2.models.files import read_networks
@@ -27,6 +28,7 @@ def load_teacher(path: Path, config: TrainingConfig) -> Network:
 
     Raises:
         DataError: the file is missing or damaged, or its patches or prototypes are not those of the students.
+        ConfigError: the configuration in it is of another version.
     """
     network = _load(path, config)
     patch, wanted = network.backbone.patch_size, config.model.patch_size
@@ -39,7 +41,7 @@ def _load(path: Path, config: TrainingConfig) -> Network:
     if not is_pickled(path):
         _, metadata = load_tensors(path)
         if "config" in metadata:
-            own = TrainingConfig.model_validate(json.loads(metadata["config"]))
+            own = parse(TrainingConfig, json.loads(metadata["config"]), str(path))
             _check(path, own.heads.prototypes, config)
             network = build_network(own.model_copy(update={"method": config.method, "precision": config.precision}))
             begin(network, path, "teacher")

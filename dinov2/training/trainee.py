@@ -1,5 +1,6 @@
 """The networks of a run and where they start from."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from dinov2.training.network import Network, initialise
 from dinov2.training.objective import Objective
 from dinov2.training.optimiser import build_optimiser
 from dinov2.training.scaler import LossScale
-from dinov2.training.sharding import COMPUTE, shard
+from dinov2.training.sharding import COMPUTE, global_rank, shard
 from dinov2.training.start import begin
 
 FLAT = StateDictOptions(flatten_optimizer_state_dict=True)
@@ -107,8 +108,9 @@ def build_trainee(name: str, config: TrainingConfig, seed: int, start: Path | No
     student, average = build_network(config), build_network(config)
     average.load_state_dict(student.state_dict())
     if start is not None:
-        begin(student, start, "student")
         begin(average, start, "teacher")
+        if not begin(student, start, "student") and global_rank() == 0:
+            print(f"{name}: {start} has no heads; they start from random weights", file=sys.stderr, flush=True)
     student, average = ready(student, True), ready(average, False)
     average.requires_grad_(False).eval()
     return Trainee(

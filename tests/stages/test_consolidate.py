@@ -65,7 +65,8 @@ def test_a_milestone_and_the_end_of_a_run_become_files(context: Context) -> None
     assert backbone.read_bytes() == work.backbone.read_bytes()
     assert work.training is not None
     assert training.read_bytes() == work.training.read_bytes()
-    earlier, _ = consolidate(context, "pretrain", 2, "out")
+    measuring = replace(context, settings=context.settings.model_copy(update={"attention": "measure"}))
+    earlier, _ = consolidate(measuring, "pretrain", 2, "out")
     assert earlier.name == "pretrain-00000002.safetensors"
     assert not torch.equal(load_backbone(earlier).pos_embed, load_backbone(backbone).pos_embed)
     with pytest.raises(ConfigError, match=r"no checkpoint of step 3 .*; there are those of steps 2, 4"):

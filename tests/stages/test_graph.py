@@ -40,6 +40,17 @@ def test_the_names_that_stages_use_are_those_of_the_graph() -> None:
     assert written("report") == {files.REPORT}
 
 
+def test_every_preset_has_the_parameters_that_the_graph_names() -> None:
+    for path in sorted((ROOT / "presets").glob("*.yaml")):
+        preset = yaml.safe_load(path.read_text())
+        for key in sorted({key for entry in GRAPH.values() for key in entry.get("params", [])}):
+            for student in preset["distill"]["students"]:
+                value = preset
+                for part in key.replace("${item.student}", student).split("."):
+                    assert part in value, f"{path.name}: {key}"
+                    value = value[part]
+
+
 def test_every_command_explains_itself() -> None:
     text = subprocess.run(
         [sys.executable, "-m", "dinov2.cli", "--help"], capture_output=True, text=True, check=True

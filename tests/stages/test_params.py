@@ -102,6 +102,14 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path: Path) -> None:
         check_processes(params, Settings(processes=4))
 
 
+def test_processes_that_cannot_be_divided_into_neighbourhoods_are_refused() -> None:
+    params = load_params(ROOT)
+    check_processes(params, Settings(processes=2, shard_over=2))
+    for shard_over in (3, 4):
+        with pytest.raises(ConfigError, match=rf"DINOV2_SHARD_OVER: {shard_over}: .* divide DINOV2_PROCESSES=2"):
+            check_processes(params, Settings(processes=2, shard_over=shard_over))
+
+
 def test_what_is_no_yaml_is_named(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("a: [1, 2")
     with pytest.raises(ConfigError, match=r"params\.yaml: not valid YAML"):

@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from dinov2.data.images import normalise
+from dinov2.errors import ConfigError, UserError
 from dinov2.models import create_model, load_backbone, save_backbone
 from dinov2.registry.client import connect, tracking_uri
+from dinov2.registry.fetch import fetch_weights
 from dinov2.settings import Settings
 from dinov2.stages import register
 from dinov2.stages.context import Context
@@ -110,6 +112,18 @@ def test_the_version_says_where_it_comes_from_and_holds_no_pickle(context: Conte
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
     card = next(path for path in files if path.name == "card.md").read_text()
     assert "| flowers (4 classes, 20 test images) | knn | 75.0 (70.0–80.0) | 40.0 (35.0–45.0) |" in card
+
+
+def test_a_version_comes_back_as_the_file_it_was_made_from(context: Context, tmp_path: Path) -> None:
+    for uri in ("models:/dinov2-S/1", "models:/dinov2-S@candidate"):
+        assert fetch_weights(uri, tmp_path / "S.safetensors", context.settings, context.root) == "dinov2-S version 1"
+        assert (tmp_path / "S.safetensors").read_bytes() == (context.root / "weights" / "S.safetensors").read_bytes()
+    for uri in ("dinov2-S/1", "models:/dinov2-S", "models:/dinov2-S@", "models:/dinov2-S/2", "models:/other@candidate"):
+        with pytest.raises(UserError, match=f"{uri}'?: "):
+            fetch_weights(uri, tmp_path / "none.safetensors", context.settings, context.root)
+    with pytest.raises(ConfigError, match=r"S\.pth: the file to write must end in \.safetensors"):
+        fetch_weights("models:/dinov2-S/1", tmp_path / "S.pth", context.settings, context.root)
+    assert [path.name for path in tmp_path.iterdir()] == ["S.safetensors"]
 
 
 def test_the_same_again_is_the_same_version_and_receipt_and_other_figures_make_a_new_candidate(tmp_path: Path) -> None:

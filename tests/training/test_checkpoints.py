@@ -207,6 +207,16 @@ def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_again(store: Sto
     assert torch.equal(state["b"], torch.tensor([-1.0]))
 
 
+def test_the_checkpoint_that_is_asked_for_is_loaded_or_none(store: Store, tmp_path: Path) -> None:
+    checkpoints, state = saved(store, 1, 2), tensors(-1.0)
+    assert checkpoints.load_newest(state, 1) == (1, {"rows": [1]})
+    assert torch.equal(state["b"], torch.tensor([1.0]))
+    flip(tmp_path / "store/training/d/00000002/__0_0.distcp")
+    for step in (2, 3):
+        with pytest.raises(DataError, match=rf"store/training/d: no whole checkpoint of step {step}$"):
+            checkpoints.load_newest(state, step)
+
+
 def test_a_checkpoint_of_something_else_is_told(store: Store) -> None:
     checkpoints = saved(store, 1)
     with pytest.raises(DataError, match=r"d/00000001: cannot be loaded: rank 0: [^\n]*Missing key[^\n]* other"):

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import torch
 
 from dinov2.errors import ConfigError, DataError, UserError
 from dinov2.models import ModelConfig, create_model, load_backbone, save_backbone
-from dinov2.models.weights import load_tensors
+from dinov2.models.weights import load_tensors, save_tensors
 from dinov2.training.config import TrainingConfig
 from dinov2.training.loop import going_along, train
 from dinov2.training.stopping import StoppedError
@@ -190,6 +191,12 @@ def test_a_teacher_of_other_patches_or_prototypes_is_refused(
     heads = config.heads.model_copy(update={"prototypes": 30})
     with pytest.raises(DataError, match=r"a teacher of 24 prototypes; heads\.prototypes is 30"):
         train(work("other", teacher=first.training, config=config.model_copy(update={"heads": heads})), place())
+    assert first.training is not None
+    tensors, metadata = load_tensors(first.training)
+    changed = json.loads(metadata["config"]) | {"colour": "blue"}
+    save_tensors(tmp_path / "later.safetensors", tensors, {"config": json.dumps(changed)})
+    with pytest.raises(ConfigError, match=r"later\.safetensors: colour: no such parameter"):
+        train(work("later", teacher=tmp_path / "later.safetensors"), place())
 
 
 def test_students_that_learn_together_become_what_they_become_alone(
@@ -219,6 +226,29 @@ def test_students_that_learn_together_become_what_they_become_alone(
     assert recorder.steps == []
     for together, alone in zip((small, smaller), apart, strict=True):
         assert together.backbone.read_bytes() == alone.backbone.read_bytes()
+
+
+def test_a_student_at_another_step_is_left_alone_with_all_that_it_remembers(
+    work: Works, place: Places, config: TrainingConfig
+) -> None:
+    first = work("first")
+    train(first, place())
+    told = {"teacher": first.training, "teacher_digest": "first", "training": None}
+    centred = {"objective": config.objective.model_copy(update={"targets": "centring"})}
+    small, ahead = (
+        work(name, config=config.model_copy(update=centred | {"model": _student(width)}), **told)
+        for name, width in (("small", 24), ("ahead", 16))
+    )
+    alone = replace(small, images_digest="alone", backbone=small.backbone.with_stem("alone"))
+    train(alone, place())
+    here = place(checkpoint_seconds=0.0)
+    with pytest.raises(StoppedError):
+        train(small, here, StopAt(4), [(ahead, None)])
+    here.store.delete(f"training/{small.digest}/00000004.complete")
+    recorder = Recorder()
+    train(small, here, None, [(ahead, recorder)])
+    assert recorder.steps == []
+    assert small.backbone.read_bytes() == alone.backbone.read_bytes()
 
 
 def _student(width: int) -> ModelConfig:

@@ -94,20 +94,21 @@ class Checkpoints:
         if failure and self._ranks.rank == 0:
             print(f"{failure}; the next save tries again", file=sys.stderr, flush=True)
 
-    def load_newest(self, state: dict[str, Any], latest: int | None = None) -> tuple[int, dict[str, Any]] | None:
+    def load_newest(self, state: dict[str, Any], only: int | None = None) -> tuple[int, dict[str, Any]] | None:
         """Load the newest checkpoint that is whole into `state`, in place; all ranks must call.
 
         It may be of another number of ranks. A damaged one is named on stderr, and the one before it used.
 
         Args:
             state: as `save` was given.
-            latest: leave out those of later steps.
+            only: load the checkpoint of this step or none.
 
         Returns:
             The steps it had done and its `extra`; None if there is no complete checkpoint.
 
         Raises:
-            DataError: there are checkpoints but all are damaged, or the newest whole one does not fit `state`.
+            DataError: there are checkpoints but all are damaged, that of step `only` is damaged or not there, or the
+                newest whole one does not fit `state`.
             UserError: the store cannot be listed.
         """
         self.wait()
@@ -115,13 +116,15 @@ class Checkpoints:
             steps = self._ranks.first(self.steps)
         except UserError as error:
             raise UserError(f"{self.shelf.url}: cannot be listed: {error}") from error
-        for step in reversed([step for step in steps if latest is None or step <= latest]):
+        for step in reversed([step for step in steps if only in (None, step)]):
             name = self.shelf.name(step)
             problem = damage(self.store, name, self.shelf.marker(step), self._ranks)
             if problem is None:
                 return step, read(self.store, name, state, self._ranks)
             if self._ranks.rank == 0:
                 print(f"{self.store.url_of(name)}: damaged, not used: {problem}", file=sys.stderr, flush=True)
+        if only is not None:
+            raise DataError(f"{self.shelf.url}: no whole checkpoint of step {only}")
         if steps:
             raise DataError(
                 f"{self.shelf.url}: all checkpoints of this run are damaged (steps {', '.join(map(str, steps))}); "
