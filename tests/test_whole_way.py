@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
 
 TINY = {
-    "pretrain": {"batch_size": 16, "epochs": 4, "epoch_length": 10},
-    "highres": {"batch_size": 16, "iterations": 6},
-    "distill": {"batch_size": 16, "epochs": 3, "epoch_length": 4, "students": ["S"]},
+    "pretrain": {"batch_size": 16, "group_size": 8, "epochs": 4, "epoch_length": 10},
+    "highres": {"batch_size": 16, "group_size": 8, "iterations": 6},
+    "distill": {"batch_size": 16, "group_size": 8, "epochs": 3, "epoch_length": 4, "students": ["S"]},
     "evaluate": {"models": ["highres", "S"], "linear": {"iterations": 30, "batch": 64}},
 }
 Checkout = Callable[[str], Path]
@@ -157,7 +157,6 @@ def test_two_processes_train_the_same_backbone_to_rounding(walked: Path, checkou
     params = yaml.safe_load((walked / "params.yaml").read_text())
     params["pretrain"] |= {"precision": "fp32", "epochs": 1, "epoch_length": 5}
     params["pretrain"]["optimiser"] |= {"warmup_epochs": 0}
-    params["pretrain"]["objective"] |= {"koleo_weight": 0.0}  # its neighbours are those of one process
     curves = []
     for processes in ("1", "2"):
         root = checkout(f"processes-{processes}")
@@ -167,7 +166,7 @@ def test_two_processes_train_the_same_backbone_to_rounding(walked: Path, checkou
         run(root, "dinov2", "pretrain", DINOV2_PROCESSES=processes)
         lines = (root / "plots/pretrain.csv").read_text().splitlines()
         curves.append([float(line.split(",")[1]) for line in lines[1:]])
-    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+    assert curves[0] == pytest.approx(curves[1], rel=2e-5)  # the curve has six digits
 
 
 def test_a_mistake_in_the_parameters_is_told_before_anything_runs(checkout: Checkout) -> None:
