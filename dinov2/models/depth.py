@@ -81,9 +81,9 @@ def keep_some(layout: Layout, keys: Sequence[Tensor], run: int, drop_path: float
         One for each branch.
     """
     kept = _kept(run, drop_path)
-    starts = accumulate(layout.sizes, initial=0)
+    starts = [end - size for end, size in zip(accumulate(layout.sizes), layout.sizes, strict=True)]
     rows = []
-    for (_, length), start, keys_bs in zip(layout.groups, starts, keys, strict=False):
+    for (_, length), start, keys_bs in zip(layout.groups, starts, keys, strict=True):
         sequences_bs = _smallest(keys_bs, run, kept)
         tokens = torch.arange(length, device=keys_bs.device)
         rows.append((start + sequences_bs[..., None] * length + tokens).flatten(1))

@@ -39,7 +39,7 @@ class IbotNetwork(Network):
         crops = [globals_] if locals_ is None else [globals_, locals_]
         draws = self._draws(draw, crops)
         with torch.autocast(globals_.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            passes = zip(crops, [masks, None], draws, strict=False)
+            passes = zip(crops, [masks, None][: len(crops)], draws, strict=True)
             features = [self.backbone.forward_packed([x], [mask], own)[0] for x, mask, own in passes]
             patches_md = features[0].patches.flatten(0, 1)[chosen]
             cls_logits = self._project(self.dino_head, torch.cat([part.cls for part in features]))

@@ -21,8 +21,10 @@ def test_the_published_small_and_giant_models_have_exactly_our_names_and_shapes(
     small = official(384, 12, chunk=chunk, device="meta")
     giant = official(1536, 40, chunk=chunk, registers=4, swiglu=4096, device="meta")
     with torch.device("meta"):
-        create_model("vit_small", img_size=518).load_state_dict(small, strict=True)
-        create_model("vit_giant2", img_size=518, num_registers=4).load_state_dict(giant, strict=True)
+        models = create_model("vit_small", img_size=518), create_model("vit_giant2", img_size=518, num_registers=4)
+    for model, weights in zip(models, (small, giant), strict=True):
+        loaded = model.load_state_dict(weights, strict=True)
+        assert (loaded.missing_keys, loaded.unexpected_keys) == ([], [])
 
 
 @pytest.mark.parametrize("size", [56, 70])

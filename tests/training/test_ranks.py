@@ -161,7 +161,7 @@ class Results:
         """Student and average with their heads."""
         return self.folder / name / "training.safetensors"
 
-    def same(self, name: str, other: str, rel: float = 1e-5) -> None:
+    def assert_same(self, name: str, other: str, rel: float = 1e-5) -> None:
         """Assert that two runs measured and learnt the same, all tensors relative to their largest number."""
         for row, expected in zip(self.rows(name), self.rows(other), strict=True):
             assert row == pytest.approx(expected, rel=rel)
@@ -194,12 +194,12 @@ def done(all_told: Sequence[Told], photographs: Path, folder: Path) -> Results:
 
 
 def test_two_processes_learn_in_two_parts_each_what_one_does_at_once(fast: Results) -> None:
-    fast.same("two in parts", "one")
+    fast.assert_same("two in parts", "one")
     assert len(fast.rows("one")) == STEPS
 
 
 def test_two_processes_with_centring_and_one_head_learn_what_one_does(fast: Results) -> None:
-    fast.same("two centred", "one centred")
+    fast.assert_same("two centred", "one centred")
 
 
 @pytest.mark.parametrize("kind", ASSIGNERS)
@@ -230,7 +230,7 @@ def test_assignments_are_made_over_the_rows_of_all_processes(kind: str, split: t
     ],
 )
 def test_however_many_processes_and_parts_and_stops_the_same_is_learnt(name: str, other: str, slow: Results) -> None:
-    slow.same(name, other)
+    slow.assert_same(name, other)
 
 
 @pytest.mark.slow
