@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,8 @@ FIRST_WAIT_S = 0.5
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path to write to, in the folder of `path`; it becomes `path` when the block ends well, else it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Not by process: its threads, and processes of the same number on other machines, may write the same file.
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         yield draft
         draft.replace(path)
@@ -146,7 +147,7 @@ class Store:
 
     def delete(self, name: str) -> None:
         """Remove `name`, a blob or a folder of them, if it is there."""
-        if self.exists(name):
+        with suppress(FileNotFoundError):
             retried(lambda: self.fs.rm(self.path(name), recursive=True))
 
     def _is_local(self) -> bool:

@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -102,3 +103,12 @@ def test_what_is_missing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(storage.time, "sleep", lambda _: pytest.fail("waited"))
     with pytest.raises(FileNotFoundError):
         retried(lambda: os.stat("/no/such/file"))  # noqa: PTH116 - any call that raises it
+
+
+def test_threads_that_write_the_same_file_leave_it_whole(tmp_path: Path) -> None:
+    store, contents = Store(str(tmp_path)), [bytes([number]) * 50_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for written in [pool.submit(store.write, "blob", contents[number % 8]) for number in range(200)]:
+            written.result()
+    assert store.read("blob") in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["blob"]
