@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from dinov2.config import Config
+from dinov2.data.filters import FilterConfig
 
 Role = Literal["pool", "curated", "evaluation"]
 
@@ -12,6 +13,9 @@ PILLOW_LIMIT = 89_478_485
 """Pixels from which Pillow itself suspects a decompression bomb."""
 
 HELD_OUT = 0.3
+
+SHARDS = "shards"
+"""Name of the source that the packed training images have, so that no other may have it."""
 
 
 class SourceConfig(Config):
@@ -44,15 +48,28 @@ class IngestConfig(Config):
     max_pixels: PositiveInt = Field(
         64_000_000, le=PILLOW_LIMIT, description="images that declare more are rejected without decoding them"
     )
+    filters: tuple[FilterConfig, ...] = Field((), description="what else is left out, in this order; see data/filters")
+    memory_gib: float = Field(2.0, ge=0.25, description="most that tables take; beside it images are decoded")
 
     @field_validator("sources")
     @classmethod
     def _distinct(cls, sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
         names = [source.name for source in sources]
+        if SHARDS in names:
+            raise ValueError(f"a source is named {SHARDS!r}; that name is kept for the packed training images")
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two sources are named {name!r}; each needs a name of its own")
         return sources
+
+    @field_validator("filters")
+    @classmethod
+    def _once(cls, filters: tuple[FilterConfig, ...]) -> tuple[FilterConfig, ...]:
+        kinds = [own.kind for own in filters]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise ValueError(f"two filters of kind {kind!r}; each may be there once")
+        return filters
 
     @model_validator(mode="after")
     def _has_pool(self) -> Self:

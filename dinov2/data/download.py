@@ -7,12 +7,16 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+from fsspec import available_protocols
+from fsspec.utils import get_protocol
+
 from dinov2.data.places import MAX_BYTES, fetch, locate
 from dinov2.storage import retried
 
 TIMEOUT_S = 30.0
 TRY_LATER = frozenset((408, 425, 429))
 """HTTP statuses below 500 that may pass."""
+NO_URL = "not a valid URL"
 
 
 def is_remote(url: str) -> bool:
@@ -26,8 +30,8 @@ def download(url: str) -> bytes:
     Raises:
         OSError: it cannot be had, or is larger than `MAX_BYTES`.
     """
-    if not url.startswith(("http://", "https://")):
-        return fetch(*locate(url, Path()))
+    if not url.lower().startswith(("http://", "https://")):
+        return _elsewhere(url)
     data = retried(lambda: _get(url))
     if len(data) > MAX_BYTES:
         raise OSError(errno.EFBIG, f"more than {MAX_BYTES} bytes")
@@ -35,8 +39,8 @@ def download(url: str) -> bytes:
 
 
 def _get(url: str) -> bytes:
-    request = Request(quote(url, safe=":/?#[]@!$&'()*+,;=%~"), headers={"User-Agent": "dinov2-platform"})
     try:
+        request = Request(quote(url, safe=":/?#[]@!$&'()*+,;=%~"), headers={"User-Agent": "dinov2-platform"})
         with urlopen(request, timeout=TIMEOUT_S) as response:
             data = response.read(MAX_BYTES + 1)
             if response.length and len(data) <= MAX_BYTES:
@@ -46,5 +50,17 @@ def _get(url: str) -> bytes:
         if error.code < 500 and error.code not in TRY_LATER:
             raise FileNotFoundError(errno.ENOENT, f"HTTP {error.code}") from None
         raise OSError(errno.EIO, f"HTTP {error.code}") from None
-    except (http.client.HTTPException, ValueError) as error:
+    except (http.client.InvalidURL, ValueError):
+        raise FileNotFoundError(errno.EINVAL, NO_URL) from None
+    except http.client.HTTPException as error:
         raise OSError(errno.EIO, f"{type(error).__name__}") from None
+
+
+def _elsewhere(url: str) -> bytes:
+    """Of what a row may hold only a package that is missing is the user's to mend; other faults are the row's."""
+    if get_protocol(url) not in available_protocols():
+        raise FileNotFoundError(errno.EPROTONOSUPPORT, "unknown protocol")
+    try:
+        return fetch(*locate(url, Path()))
+    except (ValueError, TypeError):
+        raise FileNotFoundError(errno.EINVAL, NO_URL) from None

@@ -1,4 +1,4 @@
-"""What every kind of source lists: entries, what folders tell about them, and the digest of a listing."""
+"""What every kind of source lists: entries, and the digest of a listing."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,8 @@ SIDECARS = frozenset(
 )
 """Suffixes of files that lie beside images and are not meant as such."""
 
-SPLITS = {"train": "train", "val": "test", "valid": "test", "validation": "test", "test": "test"}
-"""Names of top-level folders that say which split their images belong to."""
+VERSIONS = ("ETag", "etag", "md5Hash", "mtime_ns", "mtime", "LastModified", "last_modified", "updated", "created")
+"""What file systems call it, the surest first."""
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,28 @@ class Entry:
         uri: what the source reads it by.
         label: its class, where the source knows one.
         size: bytes, where the listing tells.
-        split: "train" or "test", where the source decides.
+        folders: the path whose folders tell label and split, where no entry of the source has a label of its own.
         fault: why it cannot even be read; empty when nothing is known against it.
+        version: what changes with its bytes, an entity tag or a time, where the listing tells; see `version_of`.
     """
 
     path: str
     uri: str
     label: str | None = None
     size: int | None = None
-    split: str | None = None
+    folders: str | None = None
     fault: str = ""
+    version: str = ""
 
 
 class Source(Protocol):
-    """One kind of place that images come from."""
+    """One kind of place that images come from.
+
+    Attributes:
+        wrapped: a single outermost folder that holds everything is a wrapping, which tells nothing.
+    """
+
+    wrapped: bool
 
     def entries(self) -> Iterator[Entry]:
         """Every file meant to be an image, in any order."""
@@ -61,18 +69,6 @@ def is_candidate(path: str) -> bool:
     return parts.suffix.lower() not in SIDECARS and not any(part.startswith(".") for part in parts.parts)
 
 
-def from_folders(files: Iterable[tuple[str, str, int]]) -> Iterator[Entry]:
-    """Entries of (path, uri, size) whose split and label are told by the folders they lie in.
-
-    When every top-level folder is named for a split (`SPLITS`), it decides the split. The folder below that (or the
-    top-level one) is the label, provided that there are at least two such folders: a single one is a container.
-    """
-    known = sorted(files)
-    folders = {path.split("/", 1)[0] for path, _, _ in known if "/" in path}
-    splits = SPLITS if folders and folders <= SPLITS.keys() else {}
-    depth = 1 if splits else 0
-    classes = {parts[depth] for path, _, _ in known if len(parts := path.split("/")) > depth + 1}
-    for path, uri, size in known:
-        parts = path.split("/")
-        label = parts[depth] if len(classes) > 1 and len(parts) > depth + 1 else None
-        yield Entry(path, uri, label, size, splits.get(parts[0]) if len(parts) > 1 else None)
+def version_of(info: dict[str, Any]) -> str:
+    """What changes with a file's bytes, from fsspec's info: an entity tag, else a time; empty where it has neither."""
+    return next((str(info[name]) for name in VERSIONS if info.get(name)), "")

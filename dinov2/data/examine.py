@@ -1,92 +1,76 @@
-"""One file of a source to a row of the manifest or a row of the rejects."""
+"""One file of a source to a row of what it was found to be."""
 
 import hashlib
-import unicodedata
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from typing import Any
 
-from dinov2.data.config import IngestConfig, SourceConfig
-from dinov2.data.entries import Entry
-from dinov2.data.inspection import RejectedError, inspect
-from dinov2.data.places import MAX_BYTES
+from dinov2.data.config import IngestConfig
+from dinov2.data.filters import Filter
+from dinov2.data.inspection import RejectedError, decode, read_header
+from dinov2.data.looked import IDENTITY
+from dinov2.data.sources import STORED
+
+VERSION = 1
+"""Another one where this file or `inspection` decides differently: every file is then looked at again."""
+
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Named:
-    """An entry with its key, and whether another one of the same key came before it."""
-
-    key: str
-    entry: Entry
-    repeated: bool
+class PassingError(RejectedError):
+    """A file cannot be read now, which may be different another time."""
 
 
-Examined = tuple[dict[str, Any] | None, dict[str, str] | None]
-"""A row of the manifest or one of the rejects; the other is None."""
+def examine(item: Row, read: Callable[[str], bytes], config: IngestConfig, filters: Collection[Filter]) -> Row:
+    """Read and judge one file. Whatever is wrong with it becomes its reason.
 
+    Args:
+        item: `uri`, `size` and `version` of an entry.
+        read: the bytes behind a uri.
+        config: bounds.
+        filters: in their order.
 
-def named(source: str, entries: Iterable[Entry]) -> list[Named]:
-    """Entries with their keys, in an order of their own.
-
-    A key is text in Unicode's form C, so that it is the same on every file system. Two files may come to share one (a
-    tar archive may hold a member twice): the first counts.
+    Returns:
+        A row of type `LOOKED`, and in `passes` whether it is worth looking again another time.
     """
-    found: list[Named] = []
-    seen: set[str] = set()
-    for entry in sorted(entries, key=lambda entry: (entry.path, entry.uri)):
-        key = _text(unicodedata.normalize("NFC", f"{source}/{entry.path}"))
-        found.append(Named(key, entry, key in seen))
-        seen.add(key)
-    return found
-
-
-def examine(item: Named, source: SourceConfig, read: Callable[[str], bytes], config: IngestConfig) -> Examined:
-    """Read and judge one file. Whatever is wrong with it becomes a row of the rejects."""
-    entry = item.entry
+    row = {name: item[name] for name in IDENTITY} | {"passes": False}
     try:
-        data = _bytes(item, read)
-        width, height = inspect(data, config.min_side, config.max_pixels)
+        return row | _look(item, read, config, filters)
     except RejectedError as error:
-        reject = {"uri": _text(entry.uri), "source": source.name, "reason": error.reason, "detail": error.detail}
-        return None, {"key": item.key, **reject}
-    split = entry.split or _split(item.key, entry.label, source.held_out)
-    return {
-        "key": item.key,
-        "uri": entry.uri,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "width": width,
-        "height": height,
-        "bytes": len(data),
-        "source": source.name,
-        "role": "evaluation" if split == "test" else source.role,
-        "split": split,
-        "label": entry.label,
-    }, None
+        return row | {"reason": error.reason, "detail": error.detail, "passes": isinstance(error, PassingError)}
 
 
-def _bytes(item: Named, read: Callable[[str], bytes]) -> bytes:
-    entry = item.entry
-    if entry.fault:
-        raise RejectedError("unreadable", entry.fault)
-    if item.repeated:
-        raise RejectedError("duplicate name", "another file of this name comes before it")
-    if _text(entry.uri) != entry.uri:
-        raise RejectedError("unreadable", "its name is not UTF-8; rename it")
-    if entry.size is not None and entry.size > MAX_BYTES:
-        raise RejectedError("unreadable", f"{entry.size} bytes; more than {MAX_BYTES} are not read")
+def _look(item: Row, read: Callable[[str], bytes], config: IngestConfig, filters: Collection[Filter]) -> Row:
+    data = _bytes(item, read)
+    opened = read_header(data, config.min_side, config.max_pixels)
+    for own in filters:
+        _refuse(own, own.by_header(*opened.size))
+    width, height, image = decode(opened, max((own.side for own in filters), default=0))
+    sha256 = hashlib.sha256(data).hexdigest()
+    row: Row = {"sha256": sha256, "width": width, "height": height, "bytes": len(data)}
+    if image is None:
+        return row
+    for own in filters:
+        _refuse(own, own.by_pixels(image))
+        row |= own.measure(image) or {}
+    for own in filters:
+        if changed := own.change(image, sha256):
+            row |= {"stored": STORED + changed.name, "faces": changed.faces, "bytes": len(changed.data)}
+            row |= {"width": changed.width, "height": changed.height}
+            row |= {"sha256": hashlib.sha256(changed.data).hexdigest()}
+    return row
+
+
+def _refuse(own: Filter, detail: str | None) -> None:
+    if detail is not None:
+        raise RejectedError(own.kind, detail)
+
+
+def _bytes(item: Row, read: Callable[[str], bytes]) -> bytes:
     try:
-        return read(entry.uri)
+        return read(item["uri"])
     except OSError as error:
         # The full message would hold a path of this machine.
-        raise RejectedError("unreadable", f"cannot be read: {error.strerror or type(error).__name__}") from None
-
-
-def _split(key: str, label: str | None, held_out: float) -> str:
-    """A labelled image is held out with that probability, by its key: adding others never moves it."""
-    draw = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
-    return "test" if label is not None and draw < held_out else "train"
-
-
-def _text(name: str) -> str:
-    """A file name as text: bytes that are not UTF-8 are spelt out."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        why = f"cannot be read: {error.strerror or type(error).__name__}"
+        # What has a version was there when it was listed, and may be there again: a disk that was taken away, say.
+        lasting = isinstance(error, FileNotFoundError) and not item["version"]
+        raise (RejectedError if lasting else PassingError)("unreadable", why) from None

@@ -109,6 +109,18 @@ def _decode_jpeg(data: bytes, size: tuple[int, int], shortest: int | None) -> Pi
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
 
 
+def rgb_of(image: Image.Image, shortest: int) -> Pixels:
+    """(H, W, 3) uint8: what `decode_rgb` gives of an image that Pillow has decoded.
+
+    One of more than twice `shortest` pixels on its shortest side is shrunk to that many.
+    """
+    pixels = _to_rgb(image)
+    if min(pixels.shape[:2]) > 2 * shortest:
+        pixels = resize_shortest(pixels, shortest)
+    turn = UPRIGHT.get(orientation(image))
+    return np.ascontiguousarray(turn(pixels)) if turn else pixels
+
+
 def _to_rgb(image: Image.Image) -> Pixels:
     if image.mode.startswith("I;16"):
         grey = (np.asarray(image) >> 8).astype(np.uint8)

@@ -1,109 +1,108 @@
-"""Every file of every source to a manifest of usable images and a list of rejects."""
+"""Every file of every source to a manifest of usable images and a list of rejects.
 
-from collections import Counter
-from dataclasses import dataclass
-from functools import partial
+A source is listed into a local file; what its files were found to be before comes from the store; the others are looked
+at; DuckDB puts both together, and compares all images with each other where a filter asks for it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import duckdb
 
-from dinov2.data.config import IngestConfig, SourceConfig
-from dinov2.data.examine import examine, named
+from dinov2.data import counts
+from dinov2.data.config import IngestConfig
+from dinov2.data.filters import Filter, create_filters
+from dinov2.data.intake import Intake
 from dinov2.data.manifest import REJECTS, SCHEMA
-from dinov2.data.places import listing
-from dinov2.data.sources import open_source
-from dinov2.data.stream import in_batches
-from dinov2.errors import DataError
-from dinov2.progress import progress
+from dinov2.data.tables import database, stream, temporary_folder, write_stream
 from dinov2.storage import Store
 
 THREADS = 16
 """More than cores: most of the time they wait for a disk or a network."""
 
-CHUNK, AHEAD = 32, 4
-"""Files in a chunk, and chunks for each thread that may be under way."""
 
+def ingest(
+    config: IngestConfig,
+    store: Store,
+    root: Path,
+    scratch: Path,
+    manifest: Path,
+    rejects: Path,
+    threads: int = THREADS,
+) -> dict[str, Any]:
+    """Look at every file of every source, as far as that was not done before.
 
-@dataclass(frozen=True)
-class Ingested:
-    """The outcome: tables of type `manifest.SCHEMA` and `manifest.REJECTS`, sorted by key, and counts."""
-
-    manifest: pa.Table
-    rejects: pa.Table
-    metrics: dict[str, Any]
-
-
-def ingest(config: IngestConfig, store: Store, root: Path, threads: int = THREADS) -> Ingested:
-    """Look at every file of every source.
-
-    Files are read and judged by `threads` threads, a bounded number at a time; the outcome does not depend on how many
-    there are, nor on the order in which a file system lists its files. Copies of the same bytes all stay in.
+    Files are read and judged by `threads` threads, a bounded number at a time; the outcome depends neither on how many
+    there are, nor on the order in which a file system lists its files, nor on what was known before. Copies of the same
+    bytes all stay in, unless a filter takes them out. No table is held in memory.
 
     Args:
         config: the sources and what counts as usable.
-        store: holds the built-in sample and what is downloaded.
+        store: holds the built-in sample, what is downloaded, blurred copies, and what files were found to be.
         root: the workspace, which relative paths start from.
+        scratch: a local folder for tables on their way.
+        manifest: is written, rows of type `manifest.SCHEMA` sorted by key, in the order of UTF-8 bytes.
+        rejects: is written, rows of type `manifest.REJECTS` sorted by key.
         threads: how many.
+
+    Returns:
+        Counts, over all, by source and by filter.
 
     Raises:
         DataError: a source does not exist, or holds no usable image.
+        ConfigError: a file that a filter needs is not there, or is not what it should be.
     """
-    parts = [_ingest_source(source, config, store, root, threads) for source in config.sources]
-    manifest = pa.concat_tables([images for images, _ in parts]).sort_by("key")
-    rejects = pa.concat_tables([rejects for _, rejects in parts]).sort_by("key")
-    return Ingested(manifest, rejects, _metrics(config, manifest, rejects))
+    with _intake(config, store, root, scratch, threads) as intake:
+        tables, files = intake.tables, []
+        for source in config.sources:
+            intake.look(source)
+            intake.judge(source)
+            files.append(str(intake.folder / f"{source.name}.rows"))
+            tables.sql("SELECT * FROM judged").write_parquet(files[-1])
+        tables.read_parquet(files).create_view("rows")
+        _compare(tables, intake.filters)
+        write_stream(manifest, stream(tables, "SELECT * FROM images ORDER BY key"), SCHEMA)
+        write_stream(rejects, stream(tables, "SELECT * FROM rejects ORDER BY key, uri, reason, detail"), REJECTS)
+        return counts.metrics(tables, [source.name for source in config.sources], list(intake.filters))
 
 
-def _ingest_source(
-    source: SourceConfig, config: IngestConfig, store: Store, root: Path, threads: int
-) -> tuple[pa.Table, pa.Table]:
-    opened = open_source(source, store, root)
-    with listing(source.name, source.uri):
-        entries = named(source.name, opened.entries())
-    look = partial(examine, source=source, read=opened.read, config=config)
-    images, rejects = [SCHEMA.empty_table()], [REJECTS.empty_table()]
-    with progress(f"ingest {source.name}", len(entries)) as shown:
-        for chunk in in_batches(look, entries, CHUNK, threads, AHEAD * threads):
-            images.append(pa.Table.from_pylist([row for row, _ in chunk if row], SCHEMA))
-            rejects.append(pa.Table.from_pylist([reject for _, reject in chunk if reject], REJECTS))
-            shown.advance(len(chunk))
-    usable, refused = pa.concat_tables(images), pa.concat_tables(rejects)
-    if not usable.num_rows:
-        why = ", ".join(f"{count} {reason}" for reason, count in _count(refused["reason"]).items())
-        raise DataError(
-            f"source {source.name}: {source.uri}: no usable image; {refused.num_rows} files were seen"
-            + (f", rejected as: {why}" if why else "")
-        )
-    return usable, refused
+def fill(
+    config: IngestConfig, store: Store, root: Path, scratch: Path, index: int, indexes: int, threads: int = THREADS
+) -> None:
+    """Look at the share that one of the `indexes` of a job has of the files; what they are found to be is kept.
+
+    Raises:
+        DataError: a source does not exist.
+        ConfigError: a file that a filter needs is not there, or is not what it should be.
+    """
+    with _intake(config, store, root, scratch, threads) as intake:
+        for source in config.sources:
+            intake.look(source, index, indexes)
 
 
-def _metrics(config: IngestConfig, manifest: pa.Table, rejects: pa.Table) -> dict[str, Any]:
-    """Counts, over all and by source."""
-    return {
-        **_sums(manifest, rejects),
-        "roles": _count(manifest["role"]),
-        "rejects": _count(rejects["reason"]),
-        "sources": {
-            source.name: _sums(*(table.filter(pc.equal(table["source"], source.name)) for table in (manifest, rejects)))
-            for source in config.sources
-        },
-    }
+@contextmanager
+def _intake(config: IngestConfig, store: Store, root: Path, scratch: Path, threads: int) -> Iterator[Intake]:
+    filters = create_filters(config.filters, root, store)
+    with (
+        temporary_folder(scratch, "ingest-") as folder,
+        database(scratch, config.memory_gib, len(os.sched_getaffinity(0))) as tables,
+    ):
+        yield Intake(config, filters, store, root, folder, tables, threads)
 
 
-def _sums(manifest: pa.Table, rejects: pa.Table) -> dict[str, int]:
-    splits = _count(manifest["split"])
-    return {
-        "images": manifest.num_rows,
-        "rejected": rejects.num_rows,
-        "train": splits.get("train", 0),
-        "test": splits.get("test", 0),
-        "labelled": manifest.num_rows - manifest["label"].null_count,
-        "labels": pc.count_distinct(manifest["label"]).as_py(),
-        "bytes": pc.sum(manifest["bytes"]).as_py() or 0,
-    }
-
-
-def _count(column: pa.ChunkedArray) -> dict[str, int]:
-    return dict(sorted(Counter(column.to_pylist()).items()))
+def _compare(tables: duckdb.DuckDBPyConnection, filters: dict[str, Filter]) -> None:
+    """Make the views `images` and `rejects`, once filters that compare all images have had their say, in order."""
+    tables.execute("CREATE TABLE dropped (key VARCHAR, reason VARCHAR, detail VARCHAR)")
+    tables.execute("CREATE VIEW images AS SELECT * FROM rows ANTI JOIN dropped USING (key) WHERE rows.reason IS NULL")
+    for kind, own in filters.items():
+        if query := own.among_all(tables):
+            tables.execute(f"INSERT INTO dropped SELECT key, '{kind}', detail FROM ({query})")
+    tables.execute("""
+        CREATE VIEW rejects AS
+        SELECT key, uri, source, reason, detail FROM rows WHERE reason IS NOT NULL UNION ALL
+        SELECT key, rows.uri, rows.source, dropped.reason, dropped.detail FROM dropped JOIN rows USING (key)
+        WHERE rows.reason IS NULL
+    """)

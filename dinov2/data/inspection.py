@@ -1,10 +1,10 @@
 """Whether the bytes of a file are an image to train on, and if not, why."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from dinov2.data.images import FAULTS, open_image, orientation
+from dinov2.data.images import FAULTS, Pixels, open_image, orientation, rgb_of
 
 Reason = Literal[
     "unreadable", "truncated", "too small", "decompression bomb", "animated", "wrong mode", "empty", "duplicate name"
@@ -21,18 +21,35 @@ class RejectedError(Exception):
     """A file is not used.
 
     Attributes:
-        reason: one of `Reason`.
+        reason: one of `Reason`, or the kind of a filter.
         detail: more, for people; the same for the same bytes.
     """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason | str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason: Reason = reason
+        self.reason = reason
         self.detail = detail
+
+
+class Decoded(NamedTuple):
+    """A whole image: its size as seen, and (H, W, 3) uint8, upright, or None where no pixels were asked for."""
+
+    width: int
+    height: int
+    pixels: Pixels | None
 
 
 def inspect(data: bytes, min_side: int, max_pixels: int) -> tuple[int, int]:
     """Width and height, as seen, of a usable image. The header is judged before any pixel is decoded.
+
+    Args and raises: see `read_header`.
+    """
+    decoded = decode(read_header(data, min_side, max_pixels))
+    return decoded.width, decoded.height
+
+
+def read_header(data: bytes, min_side: int, max_pixels: int) -> Image.Image:
+    """An image whose header is good, of which nothing else was read. Its size is as stored: it may lie on its side.
 
     Args:
         data: the file's bytes.
@@ -53,8 +70,31 @@ def inspect(data: bytes, min_side: int, max_pixels: int) -> tuple[int, int]:
         raise RejectedError("wrong mode", f"Pillow's mode {image.mode}")
     if min(width, height) < min_side:
         raise RejectedError("too small", f"{width}×{height} pixels, at least {min_side} a side are needed")
-    _decode(image)
-    return (height, width) if orientation(image) in SIDEWAYS else (width, height)
+    return image
+
+
+def decode(image: Image.Image, shortest: int = 0) -> Decoded:
+    """Decode every byte.
+
+    Args:
+        image: what `read_header` gave.
+        shortest: pixels that are wanted on the shortest side, if the image has them; 0: none, only to see that it is
+            whole. A JPEG is decoded at a fraction of its size where that will do: as strict, and faster.
+
+    Raises:
+        RejectedError: it is cut off or broken.
+    """
+    width, height = image.size
+    try:
+        image.draft(None, (max(1, shortest), max(1, shortest)))
+        image.load()
+        pixels = rgb_of(image, shortest) if shortest else None
+    except FAULTS as error:
+        cut = isinstance(error, EOFError) or "truncated" in str(error)
+        raise RejectedError("truncated" if cut else "unreadable", str(error)) from None
+    # Not before: of a PNG, Pillow decodes the pixels to find its EXIF data, and then does not say what is wrong.
+    sideways = orientation(image) in SIDEWAYS
+    return Decoded(*((height, width) if sideways else (width, height)), pixels)
 
 
 def _open(data: bytes) -> Image.Image:
@@ -75,13 +115,3 @@ def _frames(image: Image.Image) -> int:
         return getattr(image, "n_frames", 1)
     except FAULTS as error:
         raise RejectedError("unreadable", f"broken frames: {error}") from None
-
-
-def _decode(image: Image.Image) -> None:
-    """Decode every byte. A JPEG at an eighth of its size: as strict, and faster."""
-    try:
-        image.draft(None, (1, 1))
-        image.load()
-    except FAULTS as error:
-        cut = isinstance(error, EOFError) or "truncated" in str(error)
-        raise RejectedError("truncated" if cut else "unreadable", str(error)) from None

@@ -22,13 +22,14 @@ SCHEMA = pa.schema(
         pa.field("label", pa.string()),
     ]
 )
-"""key: `<source>/<path inside the source>`, unique. uri: what the source reads the image by. sha256: of the file's
-bytes. width, height: as seen, after EXIF rotation. role: pool, curated or evaluation. split: train or test."""
+"""key: `<source>/<path inside the source>`, unique. uri: what the source reads the image by, or `store::<blob>` for a
+copy that takes its place. sha256: of the bytes. width, height: as seen, after EXIF rotation. role: pool, curated or
+evaluation. split: train or test."""
 
 REJECTS = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("key", "uri", "source", "reason", "detail")]
 )
-"""One row for each file that is not used, with one of `inspection.Reason` and a detail for people."""
+"""One row for each file that is not used, with one of `inspection.Reason` or the kind of a filter, and a detail."""
 
 
 def read_manifest(path: Path) -> pa.Table:

@@ -1,12 +1,13 @@
 """Where a URL or path leads, and bytes from there: a missing file is not a store that does not answer."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import fsspec
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ParamValidationError
 from fsspec.implementations.local import LocalFileSystem
 
 from dinov2.errors import DataError
@@ -47,6 +48,8 @@ def fetch(fs: Any, path: str, start: int | None = None, end: int | None = None) 
 def _fetch_remote(fs: Any, path: str, start: int | None, end: int | None) -> bytes:
     try:
         return fs.cat_file(path, start, end)
+    except ParamValidationError:
+        raise FileNotFoundError(errno.EINVAL, "not a valid name") from None
     except BotoCoreError as error:
         raise ConnectionError(str(error)) from None
 

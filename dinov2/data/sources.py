@@ -40,6 +40,10 @@ def open_source(config: SourceConfig, store: Store, root: Path) -> Source:
     return kind(config, store, root)
 
 
+STORED = "store::"
+"""What the uri of an image begins with that lies in the store in place of its source's: a blob's name follows."""
+
+
 class ImageReader:
     """Reads images by (source, uri), as the manifest names them. Thread-safe; can be sent to other processes."""
 
@@ -61,6 +65,8 @@ class ImageReader:
                 raise DataError(f"the manifest names source {source!r}; params.yaml has {sorted(self._configs)}")
             self._opened[here] = open_source(self._configs[source], self._store, self._root)
         try:
+            if uri.startswith(STORED):
+                return self._store.read(uri.removeprefix(STORED))
             return self._opened[here].read(uri)
         except OSError as error:
             raise DataError(f"source {source}: cannot read {uri}: {error}") from None

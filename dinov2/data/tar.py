@@ -4,12 +4,11 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from dinov2.data.config import SourceConfig
-from dinov2.data.entries import SPLITS, Entry, from_folders, is_candidate, listing_digest
+from dinov2.data.entries import Entry, is_candidate, listing_digest, version_of
 from dinov2.data.places import fetch, locate
 from dinov2.errors import DataError
 from dinov2.storage import Store
@@ -31,9 +30,12 @@ class TarSource:
     """Members of `shard-{000..009}.tar`, `shards/*.tar` or one archive. A member's uri is
     `<shard>::<member>#<offset>+<size>`: one ranged read gets it from a disk or an object store, without an index.
 
-    In webdataset's layout, `<stem>.cls` or the `label` in `<stem>.json` is the label of `<stem>.jpg`; in archives
-    without such members, folders tell labels and splits as they do on a disk, below a single outermost folder.
+    In webdataset's layout, `<stem>.cls` or the `label` in `<stem>.json` is the label of `<stem>.jpg`, in the same
+    shard; in archives without such members, folders tell labels and splits as they do on a disk, below a single
+    outermost folder. Members are listed a shard at a time.
     """
+
+    wrapped = True
 
     def __init__(self, config: SourceConfig, _: Store, root: Path) -> None:
         self._name, self._uri = config.name, config.uri
@@ -43,9 +45,10 @@ class TarSource:
 
     def entries(self) -> Iterator[Entry]:
         """Members that are meant to be images, and shards that are broken."""
-        members: list[Member] = []
-        labels: dict[str, str] = {}
         for shard in self._shards():
+            members: list[Member] = []
+            labels: dict[str, str] = {}
+            version = version_of(self._fs.info(f"{self._base}/{shard}"))
             try:
                 for member in self._members(shard):
                     if PurePosixPath(member.name).suffix in LABELS and (label := self._label(member)):
@@ -54,11 +57,9 @@ class TarSource:
                         members.append(member)
             except tarfile.TarError as error:
                 yield Entry(shard, shard, fault=f"broken archive: {error}")
-        if labels:
             for member in members:
-                yield Entry(member.path, member.uri, labels.get(_stem(member)), member.size)
-        else:
-            yield from _by_folder(members)
+                label = labels.get(_stem(member))
+                yield Entry(member.path, member.uri, label, member.size, member.name, version=version)
 
     def read(self, uri: str) -> bytes:
         """The bytes of a member."""
@@ -112,15 +113,3 @@ def _stem(member: Member) -> str:
     """What the members of one webdataset sample share: the path up to the first dot of the file name."""
     folder, _, name = member.path.rpartition("/")
     return f"{folder}/{name.partition('.')[0]}"
-
-
-def _by_folder(members: list[Member]) -> Iterator[Entry]:
-    """Entries labelled by folders, below the outermost one where a single one holds everything."""
-    outermost = {member.name.split("/")[0] for member in members}
-    wrapped = len(outermost) == 1 and not outermost & SPLITS.keys() and all("/" in member.name for member in members)
-    inside = (
-        (member.name.partition("/")[2] if wrapped else member.name, member.uri, member.size) for member in members
-    )
-    paths = {member.uri: member.path for member in members}
-    for entry in from_folders(inside):
-        yield replace(entry, path=paths[entry.uri])

@@ -18,6 +18,10 @@ POOL = {"name": "web", "uri": "images", "role": "pool"}
         ({"sources": [{**POOL, "test_fraction": 1}]}, "sources.0.test_fraction: 1"),
         ({"sources": [{**POOL, "url": "x"}]}, "sources.0.url: no such parameter"),
         ({"sources": [POOL], "max_pixels": 10**9}, "max_pixels: 1000000000"),
+        ({"sources": [POOL], "filters": [{"kind": "exact"}] * 2}, "two filters of kind 'exact'"),
+        ({"sources": [POOL], "filters": [{"kind": "ugly"}]}, "filters.0: Input tag 'ugly'"),
+        ({"sources": [POOL], "filters": [{"kind": "perceptual", "bits": 9}]}, "filters.0.perceptual.bits: 9"),
+        ({"sources": [POOL], "filters": [{"kind": "nsfw", "model": "m.pt"}]}, "filters.0.nsfw.threshold: missing"),
     ],
 )
 def test_an_impossible_configuration_is_named(content: dict, said: str) -> None:

@@ -1,6 +1,7 @@
 import os
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -37,27 +38,17 @@ def test_lists_texts_and_hidden_files_are_no_candidates(tmp_path: Path) -> None:
     assert set(listed(tmp_path, "a.jpg", *beside)) == {"a.jpg"}
 
 
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (("a.jpg", "b.jpg"), {"a.jpg": (None, None), "b.jpg": (None, None)}),
-        (("images/a.jpg", "images/b.jpg"), {"images/a.jpg": (None, None)}),
-        (
-            ("cat/a.jpg", "dog/x/b.jpg", "c.jpg"),
-            {"cat/a.jpg": ("cat", None), "dog/x/b.jpg": ("dog", None), "c.jpg": (None, None)},
-        ),
-        (("train/cat/a.jpg", "val/dog/b.jpg"), {"train/cat/a.jpg": ("cat", "train"), "val/dog/b.jpg": ("dog", "test")}),
-        (("train/a.jpg", "test/b.jpg"), {"train/a.jpg": (None, "train"), "test/b.jpg": (None, "test")}),
-        (
-            ("validation/cat/a.jpg", "valid/dog/b.jpg"),
-            {"validation/cat/a.jpg": ("cat", "test"), "valid/dog/b.jpg": ("dog", "test")},
-        ),
-        (("train/a.jpg", "plane/b.jpg"), {"train/a.jpg": ("train", None), "plane/b.jpg": ("plane", None)}),
-    ],
-)  # fmt: skip
-def test_folders_tell_labels_and_splits(files: tuple[str, ...], expected: dict, tmp_path: Path) -> None:
-    found = listed(tmp_path, *files)
-    assert {path: (found[path].label, found[path].split) for path in expected} == expected
+def test_folders_are_told_for_labels_and_times_for_changes(tmp_path: Path) -> None:
+    before = listed(tmp_path, "cat/a.jpg", "b.jpg")
+    assert {path: entry.folders for path, entry in before.items()} == {"cat/a.jpg": "cat/a.jpg", "b.jpg": "b.jpg"}
+    assert {entry.label for entry in before.values()} == {None}
+    (tmp_path / "images" / "c.jpg").symlink_to(tmp_path / "images" / "b.jpg")
+    first = listed(tmp_path)
+    os.utime(tmp_path / "images" / "b.jpg", ns=(1, 1))
+    after = listed(tmp_path)
+    changed = {path for path in after if after[path].version != first[path].version}
+    assert changed == {"b.jpg", "c.jpg"}, "what a link leads to has changed, and so has the link"
+    assert after["b.jpg"].version == "1"
 
 
 def test_absolute_paths_links_and_relative_paths_lead_to_the_same(tmp_path: Path) -> None:
@@ -72,14 +63,13 @@ def test_absolute_paths_links_and_relative_paths_lead_to_the_same(tmp_path: Path
 def test_a_prefix_of_another_file_system_is_a_folder_too(tmp_path: Path) -> None:
     memory = fsspec.filesystem("memory")
     for name in ("cat/a.jpg", "dog/b.jpg", "README.md"):
-        memory.pipe_file(f"/bucket/prefix/{name}", name.encode())
-    bucket = source("memory://bucket/prefix", tmp_path)
-    assert [(e.path, e.label, bucket.read(e.uri)) for e in bucket.entries()] == [
-        ("cat/a.jpg", "cat", b"cat/a.jpg"),
-        ("dog/b.jpg", "dog", b"dog/b.jpg"),
-    ]
+        memory.pipe_file(f"/photographs/prefix/{name}", name.encode())
+    bucket = source("memory://photographs/prefix", tmp_path)
+    found = sorted(bucket.entries(), key=lambda entry: entry.path)
+    assert [(e.path, bucket.read(e.uri)) for e in found] == [("cat/a.jpg", b"cat/a.jpg"), ("dog/b.jpg", b"dog/b.jpg")]
+    assert all(entry.version for entry in found)
     before = bucket.listing_digest()
-    memory.pipe_file("/bucket/prefix/cat/c.jpg", b"1")
+    memory.pipe_file("/photographs/prefix/cat/c.jpg", b"1")
     assert bucket.listing_digest() != before
 
 
@@ -109,3 +99,28 @@ def test_a_name_in_another_unicode_form_can_be_read(tmp_path: Path) -> None:
     name = unicodedata.normalize("NFD", "é.jpg")
     (entry,) = listed(tmp_path, name).values()
     assert source("images", tmp_path).read(entry.uri) == name.encode()
+
+
+def test_what_is_no_file_is_a_fault_and_links_to_folders_lead_nowhere(tmp_path: Path) -> None:
+    listed(tmp_path, "a.jpg")
+    os.mkfifo(tmp_path / "images" / "pipe.jpg")
+    (tmp_path / "images" / "round").symlink_to(tmp_path / "images")
+    found = listed(tmp_path)
+    assert {path for path, entry in found.items() if "no regular file" in entry.fault} == {"pipe.jpg", "round"}
+    assert set(found) == {"a.jpg", "pipe.jpg", "round"}
+
+
+def test_a_folder_below_that_cannot_be_listed_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refusing(path: str) -> Any:
+        if str(path).endswith(("secret", ".hidden")):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert set(listed(tmp_path, "a.jpg", ".hidden/b.jpg")) == {"a.jpg"}
+    with pytest.raises(PermissionError):
+        listed(tmp_path, "b/secret/c.jpg")

@@ -50,6 +50,13 @@ def test_another_process_reads_the_same(reader: ImageReader) -> None:
     assert pickle.loads(pickle.dumps(reader)).read("one", "a.jpg") == b"one"
 
 
+def test_a_blob_that_takes_an_images_place_comes_from_the_store(reader: ImageReader, store: Store) -> None:
+    store.write("blurred/ab/a.jpg", b"hidden")
+    assert reader.read("one", "store::blurred/ab/a.jpg") == b"hidden"
+    with pytest.raises(DataError, match=r"source one: cannot read store::blurred/ab/b\.jpg"):
+        reader.read("one", "store::blurred/ab/b.jpg")
+
+
 def test_what_cannot_be_read_is_named(reader: ImageReader) -> None:
     with pytest.raises(DataError, match=r"names source 'three'; params.yaml has \['one', 'two'\]"):
         reader.read("three", "a.jpg")

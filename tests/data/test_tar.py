@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -63,16 +64,31 @@ def test_labels_in_json_members(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("outer", ["", "./", "caltech/", "./caltech/"])
-def test_folders_of_a_plain_archive_tell_labels(outer: str, tmp_path: Path) -> None:
+def test_folders_of_a_plain_archive_are_told_below_its_root(outer: str, tmp_path: Path) -> None:
     names = ("cat/1.jpg", "dog/2.jpg", "cat/._1.jpg")
     (tmp_path / "a.tar").write_bytes(archive({outer + name: name.encode() for name in names}))
     tar = source("a.tar", tmp_path)
-    assert [(e.label, tar.read(e.uri)) for e in tar.entries()] == [("cat", b"cat/1.jpg"), ("dog", b"dog/2.jpg")]
+    inside = outer.removeprefix("./")
+    assert [(e.folders, tar.read(e.uri)) for e in tar.entries()] == [
+        (f"{inside}cat/1.jpg", b"cat/1.jpg"),
+        (f"{inside}dog/2.jpg", b"dog/2.jpg"),
+    ]
 
 
-def test_splits_of_a_plain_archive(tmp_path: Path) -> None:
-    (tmp_path / "a.tar").write_bytes(archive({"train/cat/1.jpg": b"1", "test/dog/2.jpg": b"2"}))
-    assert [(e.label, e.split) for e in source("a.tar", tmp_path).entries()] == [("dog", "test"), ("cat", "train")]
+def test_a_member_is_as_old_as_its_shard(tmp_path: Path) -> None:
+    shards(tmp_path, 2)
+    before = {entry.uri: entry.version for entry in source("*.tar", tmp_path).entries()}
+    os.utime(tmp_path / "shard-001.tar", (1, 1))
+    after = {entry.uri: entry.version for entry in source("*.tar", tmp_path).entries()}
+    assert {uri[:9] for uri in after if after[uri] != before[uri]} == {"shard-001"}
+
+
+def test_a_shard_is_listed_before_the_next_one_is_opened(tmp_path: Path) -> None:
+    shards(tmp_path, 2)
+    (tmp_path / "shard-001.tar").write_bytes(b"not a tar archive" * 100)
+    entries = source("shard-*.tar", tmp_path).entries()
+    assert [next(entries).label for _ in range(4)] == ["0", "1", "2", "3"]
+    assert "broken archive" in next(entries).fault
 
 
 def test_a_broken_shard_is_reported_and_the_others_are_used(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -124,3 +125,53 @@ def test_the_listing_digest_is_that_of_the_list(tmp_path: Path, store: Store) ->
     first = source(pa.table({"url": ["a", "b"]}), tmp_path, store).listing_digest()
     assert source(pa.table({"url": ["a", "b"]}), tmp_path, store).listing_digest() == first
     assert source(pa.table({"url": ["a", "c"]}), tmp_path, store).listing_digest() != first
+
+
+def test_a_file_that_changes_has_another_version_and_a_url_has_none(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"local")
+    urls = ["a.jpg", f"file://{tmp_path}/a.jpg", "http://example.org/a.jpg", "gone.jpg", "a\0b.jpg"]
+    found = source(pa.table({"url": urls}), tmp_path, store)
+    os.utime(tmp_path / "a.jpg", ns=(7, 7))
+    assert [entry.version for entry in found.entries()] == ["7", "7", "", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://[broken", "not a valid URL"),
+        ("http://127.0.0.1:port/a.jpg", "not a valid URL"),
+        ("blob:https://example.org/a", "unknown protocol"),
+        ("data://x", "not a valid URL"),
+        ("s3://", "not a valid name"),
+        ("a\0b.jpg", "not a path"),
+    ],
+)
+def test_a_row_that_leads_nowhere_is_its_own_fault(url: str, said: str, tmp_path: Path, store: Store) -> None:
+    found = source(pa.table({"url": [url]}), tmp_path, store)
+    with pytest.raises(FileNotFoundError, match=said):
+        found.read(url)
+
+
+def test_a_scheme_may_be_in_capitals(tmp_path: Path, store: Store, web: Web) -> None:
+    url = f"{web.url.upper()}/a.jpg"
+    assert source(pa.table({"url": [url]}), tmp_path, store).read(url) == b"/a.jpg"
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())])
+def test_text_may_be_of_any_type(kind: pa.DataType, tmp_path: Path, store: Store) -> None:
+    column = pa.array(["a.jpg", None, "é.jpg"], pa.string()).cast(kind)
+    found = list(source(pa.table({"url": column, "label": column}), tmp_path, store).entries())
+    assert [(entry.path, entry.label) for entry in found] == [
+        ("a.jpg", "a.jpg"), ("row 1", None), ("é.jpg", "é.jpg"),
+    ]  # fmt: skip
+
+
+def test_bytes_that_are_no_text_are_carried_as_in_names_of_files(tmp_path: Path, store: Store) -> None:
+    column = pa.array([b"a.jpg", b"\xe9.jpg"]).view(pa.string())
+    found = source(pa.table({"url": column}), tmp_path, store).entries()
+    assert [entry.uri for entry in found] == ["a.jpg", os.fsdecode(b"\xe9.jpg")]
+
+
+def test_a_column_of_numbers_is_no_list_of_urls(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(DataError, match=r"source web: list\.parquet: column 'url' holds int64, not text"):
+        list(source(pa.table({"url": [1, 2]}), tmp_path, store).entries())

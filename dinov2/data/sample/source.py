@@ -17,6 +17,8 @@ from dinov2.storage import Store
 class SampleSource:
     """`sample:pool`, `sample:curated` or `sample:labelled`: a folder in the store, made on first use."""
 
+    wrapped = False
+
     def __init__(self, config: SourceConfig, store: Store, root: Path) -> None:
         self._config, self._store, self._root = config, store, root
         self._set = config.uri.removeprefix("sample:")

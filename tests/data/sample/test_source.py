@@ -24,7 +24,7 @@ def test_entries_are_the_files_of_a_set(group: str, sample_store: Store) -> None
     found = source(f"sample:{group}", sample_store)
     entries = list(found.entries())
     assert {entry.path for entry in entries} == expected
-    assert all((entry.label is None) == (group == "pool") for entry in entries)
+    assert all((entry.folders and "/" in entry.folders) == (group != "pool") for entry in entries)
     assert found.read(entries[0].uri)
 
 
