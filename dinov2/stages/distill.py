@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from dinov2.data.manifest import read_manifest
 from dinov2.errors import ConfigError
 from dinov2.stages import files
 from dinov2.stages.context import Context
+from dinov2.stages.training_images import training_images
 from dinov2.stages.training_job import run_as_job
 from dinov2.storage import file_sha256
 from dinov2.training.work import Work
@@ -20,13 +20,13 @@ def work(context: Context, student: str) -> Work:
     params = context.params
     if student not in params.distill.students:
         raise ConfigError(f"distill: student {student!r}; distill.students are: {', '.join(params.distill.students)}")
-    images, teacher = context.path(files.CURATED), context.given("distill.teacher", params.distill.teacher)
+    (images, digest), teacher = training_images(context), context.given("distill.teacher", params.distill.teacher)
     return Work(
         name=student,
         config=params.distill.training(student, params.highres.training(params.pretrain)),
         seed=params.seed,
-        images=read_manifest(images),
-        images_digest=file_sha256(images),
+        images=images,
+        images_digest=digest,
         backbone=context.path(files.weights(student)),
         teacher=teacher,
         teacher_digest=file_sha256(teacher),

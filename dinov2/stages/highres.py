@@ -1,8 +1,8 @@
 """highres: the last, short phase of pretraining at high resolution."""
 
-from dinov2.data.manifest import read_manifest
 from dinov2.stages import files
 from dinov2.stages.context import Context
+from dinov2.stages.training_images import training_images
 from dinov2.stages.training_job import run_as_job
 from dinov2.storage import file_sha256
 from dinov2.training.work import Work
@@ -16,13 +16,13 @@ def work(context: Context) -> Work:
     Raises:
         ConfigError: pretraining has not ended.
     """
-    images, start = context.path(files.CURATED), context.made(files.training("pretrain"))
+    (images, digest), start = training_images(context), context.made(files.training("pretrain"))
     return Work(
         name=NAME,
         config=context.params.highres.training(context.params.pretrain),
         seed=context.params.seed,
-        images=read_manifest(images),
-        images_digest=file_sha256(images),
+        images=images,
+        images_digest=digest,
         backbone=context.path(files.weights(NAME)),
         start=start,
         start_digest=file_sha256(start),

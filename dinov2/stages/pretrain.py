@@ -1,8 +1,8 @@
 """pretrain: a backbone from the curated photographs, without labels."""
 
-from dinov2.data.manifest import read_manifest
 from dinov2.stages import files
 from dinov2.stages.context import Context
+from dinov2.stages.training_images import training_images
 from dinov2.stages.training_job import run_as_job
 from dinov2.storage import file_sha256
 from dinov2.training.work import Work
@@ -16,14 +16,14 @@ def work(context: Context) -> Work:
     Raises:
         ConfigError: there is no such file.
     """
-    images, init_from = context.path(files.CURATED), context.params.pretrain.init_from
+    (images, digest), init_from = training_images(context), context.params.pretrain.init_from
     start = context.given("pretrain.init_from", init_from) if init_from else None
     return Work(
         name=NAME,
         config=context.params.pretrain,
         seed=context.params.seed,
-        images=read_manifest(images),
-        images_digest=file_sha256(images),
+        images=images,
+        images_digest=digest,
         backbone=context.path(files.weights(NAME)),
         start=start,
         start_digest=file_sha256(start) if start else "",
