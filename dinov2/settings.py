@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     artifacts: str = Field("var/mlflow-artifacts", description="where MLflow keeps artifacts when it has no server")
     launcher: Literal["local"] = Field("local", description="where training jobs run")
     processes: PositiveInt = Field(1, description="training processes on this machine, one a device")
+    jobs: PositiveInt = Field(1, description="processes that a step of curation is shared out to on this machine")
+    scratch: str = Field("var/scratch", description="local folder for what curation cannot hold in memory")
     threads: int = Field(0, ge=0, description="CPU threads for each process; 0 shares the cores out evenly")
     workers: int = Field(-1, ge=-1, description="data-loading processes for each training process; -1 chooses")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="what tensors are computed on")

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from dinov2.launch.job import Job, exit_code_kept
+from dinov2.launch.job import Job, exit_code_kept, own_index
 from dinov2.launch.local import JobFailedError, run_locally
 from dinov2.settings import Settings
 
-__all__ = ["Job", "JobFailedError", "exit_code_kept", "launch"]
+__all__ = ["Job", "JobFailedError", "exit_code_kept", "launch", "own_index"]
 
 LAUNCHERS: dict[str, Callable[[Job, Settings, Path], None]] = {"local": run_locally}
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 EXIT_CODES = "DINOV2_EXIT_CODES"
 """Environment variable with the folder where a worker leaves the code that it ends with."""
+INDEX, INDEXES = "DINOV2_INDEX", "DINOV2_INDEXES"
+"""Environment variables that tell a process of a job with several indexes which one it is, from 0, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Job:
         arguments: of the module.
         inputs: files in the workspace that it reads.
         outputs: files in the workspace that it writes.
+        indexes: parts that need nothing of each other, each a process of its own that may be run again alone; with 1
+            the processes of the job belong together instead, and fail together.
     """
 
     name: str
@@ -27,6 +31,12 @@ class Job:
     arguments: tuple[str, ...]
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
+    indexes: int = 1
+
+
+def own_index() -> tuple[int, int]:
+    """Which index of its job this process is, from 0, and of how many."""
+    return int(os.environ.get(INDEX, "0")), int(os.environ.get(INDEXES, "1"))
 
 
 @contextmanager

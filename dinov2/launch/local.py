@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from dinov2.errors import EXIT_USER_ERROR, UserError
+from dinov2.launch.indexed import run_indexes
 from dinov2.launch.job import EXIT_CODES, Job
 from dinov2.settings import Settings
 
@@ -17,18 +18,15 @@ class JobFailedError(Exception):
 
 
 def run_locally(job: Job, settings: Settings, root: Path) -> None:
-    """Run the job in the workspace and wait for it: one process, or as many as the settings say under torchrun.
+    """Run the job in the workspace and wait for it.
+
+    One process, or as many as the settings say under torchrun; of a job with several indexes a process for each.
 
     Raises:
         UserError: the job said that its input or parameters are wrong.
         JobFailedError: it failed otherwise, was told to stop, or left an output unwritten.
     """
-    torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.processes}")
-    start = (sys.executable, *(torchrun if settings.processes > 1 else ()), "-m", job.module)
-    with tempfile.TemporaryDirectory() as folder:
-        codes = {EXIT_CODES: folder, "OMP_NUM_THREADS": str(settings.threads_each)}
-        code = _wait(subprocess.Popen([*start, *job.arguments], cwd=root, env=os.environ | codes))
-        code = _own_code(Path(folder)) or code
+    code = run_indexes(job, settings, root) if job.indexes > 1 else _run_together(job, settings, root)
     if code == EXIT_USER_ERROR:
         raise UserError(f"{job.name}: stopped by the error above")
     if code:
@@ -36,6 +34,15 @@ def run_locally(job: Job, settings: Settings, root: Path) -> None:
     missing = [path for path in job.outputs if not path.exists()]
     if missing:
         raise JobFailedError(f"{job.name}: ended well but did not write {missing[0]}")
+
+
+def _run_together(job: Job, settings: Settings, root: Path) -> int:
+    torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.processes}")
+    start = (sys.executable, *(torchrun if settings.processes > 1 else ()), "-m", job.module)
+    with tempfile.TemporaryDirectory() as folder:
+        codes = {EXIT_CODES: folder, "OMP_NUM_THREADS": str(settings.threads_each)}
+        code = _wait(subprocess.Popen([*start, *job.arguments], cwd=root, env=os.environ | codes))
+        return _own_code(Path(folder)) or code
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
