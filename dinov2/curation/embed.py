@@ -1,98 +1,154 @@
-"""Vectors of every image of the manifest, shard by shard, kept in the store."""
+"""Vectors of every image of a manifest, in the store: those that are missing are made."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
+from pathlib import Path
 
+import duckdb
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from dinov2.curation.catalogue import create_catalogue
 from dinov2.curation.descriptors import Descriptor
-from dinov2.curation.shards import checksum_of, shard_name, write_shard
+from dinov2.curation.missing import create_missing, missing_rows
+from dinov2.curation.shards import delete_shard, is_whole, write_shard
+from dinov2.data.images import Pixels
 from dinov2.data.sources import ImageReader
-from dinov2.data.stream import in_batches, read_sizes
-from dinov2.progress import Progress, progress
+from dinov2.data.stream import Row, in_batches, read_sizes
+from dinov2.data.tables import database
+from dinov2.progress import progress, track
 from dinov2.storage import Store
 
 BATCH = 64
 
-INDEX = pa.schema(
-    [
-        ("descriptor", pa.string()),
-        ("key", pa.string()),
-        ("shard", pa.string()),
-        ("row", pa.int32()),
-        ("checksum", pa.string()),
-    ]
-)
-"""Where each vector lies: `descriptor` is "copy" or "retrieval", `shard` a name in the store, `row` a row of it."""
+Read = tuple[Row, dict[int, Pixels]]
+"""A row of `missing` with its image, decoded for each `shortest` that is asked for."""
 
 
 @dataclass(frozen=True)
 class Embedder:
-    """Computes the vectors that the store lacks; whole shards are never computed again.
+    """Computes the vectors that the store lacks; those that are there are never computed again.
+
+    Vectors belong to the bytes of an image: however many keys share them, they are read and embedded once. Whatever the
+    size of the manifest, memory holds `memory_gib` of tables and a few shards.
 
     Args:
         reader: fetches an image's bytes.
         store: where vectors are kept.
-        shard_size: images in a blob, at most.
+        scratch: a local folder for tables that do not fit in memory.
+        shard_size: images in a shard, at most; an interrupted run can lose as many.
         threads: that read and decode.
+        memory_gib: of tables.
     """
 
     reader: ImageReader
     store: Store
+    scratch: Path
     shard_size: int
     threads: int
+    memory_gib: float = 1.0
 
-    def __call__(self, manifest: pa.Table, descriptors: Mapping[str, Descriptor]) -> Iterator[pa.Table]:
-        """The index of the vectors, a table of `INDEX` for each shard, once that shard is in the store.
+    def __call__(self, manifest: Path, descriptors: Sequence[Descriptor]) -> int:
+        """Check the shards that hold images of the manifest, remove damaged ones, and embed what is missing then.
 
         Args:
-            manifest: the images, in any order.
-            descriptors: by the name that the index gives them.
+            manifest: Parquet file, rows in any order.
+            descriptors: of different digests; an image that several lack is read once for all.
+
+        Returns:
+            How many different images there are. Each has its vectors in the store now.
 
         Raises:
             DataError: an image is not what the manifest says, or cannot be read.
         """
-        distinct = {descriptor.digest: descriptor for descriptor in descriptors.values()}
-        with progress("embed", manifest.num_rows) as shown:
-            for shard in shards_of(manifest, self.shard_size):
-                names = {each.digest: shard_name(each, shard["sha256"].to_pylist()) for each in distinct.values()}
-                checksums = {each.digest: checksum_of(self.store, names[each.digest]) for each in distinct.values()}
-                missing = [each for each in distinct.values() if checksums[each.digest] is None]
-                if missing:
-                    vectors = self._vectors(shard, missing, shown)
-                    made = {key: write_shard(self.store, names[key], found) for key, found in vectors.items()}
-                    checksums |= made
-                else:
-                    shown.advance(shard.num_rows)
-                for name, descriptor in descriptors.items():
-                    yield _index(name, shard["key"], names[descriptor.digest], checksums[descriptor.digest])
+        with self._opened(manifest, "true") as connection:
+            for number, descriptor in enumerate(descriptors):
+                self._create_checked(connection, f"have_{number}", descriptor)
+            return self._embed(connection, descriptors, "embed")
 
-    def _vectors(self, shard: pa.Table, descriptors: Sequence[Descriptor], shown: Progress) -> dict[str, np.ndarray]:
-        """Vectors (B, D) of a shard for each descriptor, by its digest."""
-        parts: dict[str, list[np.ndarray]] = {descriptor.digest: [] for descriptor in descriptors}
-        read = partial(read_sizes, self.reader, sides={descriptor.shortest for descriptor in descriptors})
-        rows = shard.select(["key", "source", "uri", "sha256"]).to_pylist()
-        for images in in_batches(read, rows, BATCH, self.threads):
-            for descriptor in descriptors:
-                parts[descriptor.digest].append(descriptor.embed([image[descriptor.shortest] for image in images]))
-            shown.advance(len(images))
-        return {key: np.concatenate(found) for key, found in parts.items()}
+    def fill(self, manifest: Path, descriptors: Sequence[Descriptor], index: int, indexes: int) -> None:
+        """The share of one of the `indexes` of a job: embed what it lacks, and leave checks to the call that follows.
+
+        Each has a range of sha256 of its own: no two embed the same image, whenever they begin.
+        """
+        bounds = [f"{number * 2**32 // indexes:08x}" for number in range(indexes)] + ["g"]
+        with self._opened(manifest, f"sha256 >= '{bounds[index]}' AND sha256 < '{bounds[index + 1]}'") as connection:
+            for number, descriptor in enumerate(descriptors):
+                create_catalogue(connection, f"have_{number}", self.store, descriptor.digest)
+            self._embed(connection, descriptors, f"embed, {index + 1} of {indexes}")
+
+    @contextmanager
+    def _opened(self, manifest: Path, where: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        with database(self.scratch, self.memory_gib, self.threads) as connection:
+            connection.read_parquet(str(manifest)).filter(where).create_view("wanted")
+            yield connection
+
+    def _create_checked(self, connection: duckdb.DuckDBPyConnection, table: str, descriptor: Descriptor) -> None:
+        """Make the catalogue `table`; shards in it that hold a wanted image are read, and damaged ones removed."""
+        names, damaged = create_catalogue(connection, table, self.store, descriptor.digest)
+        self._remove(damaged)
+        query = f"SELECT DISTINCT shard FROM {table} SEMI JOIN wanted USING (sha256) ORDER BY shard"
+        if not (shards := [shard for (shard,) in connection.sql(query).fetchall()]):
+            return
+        found = in_batches(
+            partial(is_whole, self.store), [names[shard] for shard in shards], self.threads, self.threads
+        )
+        checked = zip(shards, chain.from_iterable(found), strict=True)
+        shown = track(checked, f"check vectors of {descriptor.digest}", len(shards), "shards")
+        broken = [shard for shard, whole in shown if not whole]
+        self._remove([names[shard] for shard in broken])
+        connection.execute(f"DELETE FROM {table} WHERE list_contains(?::INTEGER[], shard)", [broken])
+
+    def _remove(self, damaged: Sequence[str]) -> None:
+        for name in damaged:
+            print(f"{self.store.url_of(name)}: damaged; its images are embedded again", file=sys.stderr, flush=True)
+            delete_shard(self.store, name)
+
+    def _embed(self, connection: duckdb.DuckDBPyConnection, descriptors: Sequence[Descriptor], what: str) -> int:
+        """Embed the images of `wanted` that `have_0`, `have_1` ... lack; give how many are wanted."""
+        wanted, missing = create_missing(connection, len(descriptors))
+        shards = [_Shard(self.store, self.shard_size, *each) for each in enumerate(descriptors)]
+        read = in_batches(partial(self._read, descriptors), missing_rows(connection), BATCH, self.threads)
+        with progress(what, wanted, done=wanted - missing) as shown:
+            for batch in read:
+                for shard in shards:
+                    shard.add(batch)
+                shown.advance(len(batch))
+            for shard in shards:
+                shard.write()
+        return wanted
+
+    def _read(self, descriptors: Sequence[Descriptor], row: Row) -> Read:
+        sides = {each.shortest for each, lacks in zip(descriptors, row["lacks"], strict=True) if lacks}
+        return row, read_sizes(self.reader, row, sides)
 
 
-def shards_of(manifest: pa.Table, size: int) -> Iterator[pa.Table]:
-    """The rows in order of key, `size` at a time and never of two sources: a new source changes no other's shards."""
-    ordered = manifest.sort_by("key")
-    for source in sorted(pc.unique(manifest["source"]).to_pylist()):
-        rows = ordered.filter(pc.equal(ordered["source"], source))
-        for start in range(0, rows.num_rows, size):
-            yield rows.slice(start, size).combine_chunks()
+class _Shard:
+    """A shard of a descriptor, written when it is full: it holds every image that lacks this vector, others not."""
 
+    def __init__(self, store: Store, size: int, number: int, descriptor: Descriptor) -> None:
+        self._store, self._size, self._number, self._descriptor = store, size, number, descriptor
+        self._sha256s: list[str] = []
+        self._vectors: list[np.ndarray] = []
 
-def _index(descriptor: str, keys: pa.ChunkedArray, shard: str, checksum: str | None) -> pa.Table:
-    count = len(keys)
-    constants = [pa.repeat(pa.scalar(value, pa.string()), count) for value in (descriptor, shard, checksum)]
-    rows = pa.array(np.arange(count, dtype=np.int32))
-    return pa.table([constants[0], keys, constants[1], rows, constants[2]], schema=INDEX)
+    def add(self, batch: Sequence[Read]) -> None:
+        """Embed the images of a batch that lack this vector, and write what is full."""
+        lacking = [
+            (row["sha256"], images[self._descriptor.shortest]) for row, images in batch if row["lacks"][self._number]
+        ]
+        while lacking:
+            room = self._size - len(self._sha256s)
+            self._sha256s += [sha256 for sha256, _ in lacking[:room]]
+            self._vectors.append(self._descriptor.embed([image for _, image in lacking[:room]]).astype(np.float16))
+            lacking = lacking[room:]
+            if len(self._sha256s) == self._size:
+                self.write()
+
+    def write(self) -> None:
+        """Write what there is, and begin another."""
+        if self._sha256s:
+            write_shard(self._store, self._descriptor.digest, self._sha256s, np.concatenate(self._vectors))
+            self._sha256s, self._vectors = [], []

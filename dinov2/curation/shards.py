@@ -1,42 +1,75 @@
-"""Vectors in the store: one blob for a shard of images, with its checksum beside it."""
+"""Vectors in the store, in shards: images' vectors and the index that says whose they are."""
 
 import hashlib
 import io
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from dinov2.curation.descriptors import Descriptor
 from dinov2.storage import Store, digest
 
+INDEX = pa.schema([pa.field("sha256", pa.string(), nullable=False)])
+"""Row for row the image that each vector belongs to."""
 
-def shard_name(descriptor: Descriptor, sha256s: Sequence[str]) -> str:
-    """Name of the blob with the vectors of images, after what they depend on.
 
-        embeddings/<descriptor's digest>/<digest of the images' sha256>.npy         float16
-        embeddings/<descriptor's digest>/<digest of the images' sha256>.npy.sha256  of the .npy file
+def write_shard(store: Store, descriptor: str, sha256s: Sequence[str], vectors: np.ndarray) -> str:
+    """Store the vectors (B, D) of B images as float16 and give the name of the shard.
 
-    See `Store.write_checked`.
+        embeddings/<descriptor>/<digest of the images' sha256>.npy      vectors
+        embeddings/<descriptor>/<digest of the images' sha256>.parquet  rows of `INDEX`
+
+    each with its checksum beside it (.sha256). The index comes last: without one there is no shard.
+
+    Args:
+        store: where.
+        descriptor: digest of what made the vectors.
+        sha256s: of the images' bytes.
+        vectors: theirs, in the same order.
     """
-    return f"embeddings/{descriptor.digest}/{digest(list(sha256s))}.npy"
+    name = f"embeddings/{descriptor}/{digest(list(sha256s))}"
+    data, index = io.BytesIO(), io.BytesIO()
+    np.save(data, vectors.astype(np.float16), allow_pickle=False)
+    pq.write_table(pa.table([pa.array(sha256s, pa.string())], schema=INDEX), index, compression="zstd")
+    store.write_checked(f"{name}.npy", data.getvalue())
+    store.write(f"{name}.parquet.sha256", hashlib.sha256(index.getvalue()).hexdigest().encode())
+    store.write(f"{name}.parquet", index.getvalue())
+    return name
 
 
-def write_shard(store: Store, name: str, vectors: np.ndarray) -> str:
-    """Store (B, D) as float16 and give the checksum."""
-    buffer = io.BytesIO()
-    np.save(buffer, vectors.astype(np.float16), allow_pickle=False)
-    return store.write_checked(name, buffer.getvalue())
+def shard_names(store: Store, descriptor: str) -> list[str]:
+    """The shards there are of a descriptor, damaged ones too."""
+    suffix = ".parquet"
+    return [name.removesuffix(suffix) for name in store.list(f"embeddings/{descriptor}") if name.endswith(suffix)]
 
 
-def checksum_of(store: Store, name: str) -> str | None:
-    """The checksum of the shard `name`; None when it is not there, or damaged, which is said."""
-    data = store.read_checked(name)
-    return None if data is None else hashlib.sha256(data).hexdigest()
+def read_index(store: Store, name: str) -> pa.Table | None:
+    """Rows of `INDEX` of the shard `name`; None when it is not there or damaged."""
+    data = _checked(store, f"{name}.parquet")
+    return None if data is None else pq.read_table(io.BytesIO(data))
 
 
-def read_shard(store: Store, name: str, checksum: str) -> np.ndarray | None:
-    """Vectors (B, D) float16 of the shard `name`, or None when its bytes are not those of `checksum`."""
-    data = store.read(name)
-    if hashlib.sha256(data).hexdigest() != checksum:
+def read_shard(store: Store, name: str) -> np.ndarray | None:
+    """Vectors (B, D) float16 of the shard `name`; None when they are not there or damaged."""
+    data = _checked(store, f"{name}.npy")
+    return None if data is None else np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def is_whole(store: Store, name: str) -> bool:
+    """Whether the vectors of the shard `name` are there as they were written."""
+    return _checked(store, f"{name}.npy") is not None
+
+
+def delete_shard(store: Store, name: str) -> None:
+    """Remove the shard `name`, or what is left of it."""
+    for suffix in (".parquet", ".parquet.sha256", ".npy", ".npy.sha256"):
+        store.delete(name + suffix)
+
+
+def _checked(store: Store, name: str) -> bytes | None:
+    try:
+        data, checksum = store.read(name), store.read(f"{name}.sha256")
+    except FileNotFoundError:
         return None
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    return data if hashlib.sha256(data).hexdigest().encode() == checksum else None

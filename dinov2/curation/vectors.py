@@ -1,51 +1,87 @@
-"""Vectors of chosen images, read back from the store through the index."""
+"""Matrices of vectors that are read a block at a time, in memory or on a local disk."""
+
+import mmap
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from dinov2.curation.shards import read_shard
 from dinov2.errors import DataError
-from dinov2.storage import Store
+
+ITEM = np.dtype("<f2")
+"""What vectors are stored as."""
+WINDOW = 1 << 27
+"""Bytes of a file that rows are taken from at once: pages touched, and those that the system maps around them, count as
+this process's memory until they are left."""
 
 
-def read_vectors(index: pa.Table, descriptor: str, keys: pa.ChunkedArray, store: Store) -> np.ndarray:
-    """Vectors (N, D) float16 of the images `keys`, in their order; one shard at a time is read.
+class Vectors(Protocol):
+    """N vectors of D float16.
 
-    Args:
-        index: the table that `Embedder` made.
-        descriptor: "copy" or "retrieval".
-        keys: N keys of the manifest.
-        store: where the shards lie.
+    Attributes:
+        count: N.
+        dim: D.
+    """
+
+    count: int
+    dim: int
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop`, (stop - start, D) float16."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The rows of these R numbers, (R, D) float16, in any order."""
+
+
+class Held:
+    """Vectors (N, D) of any floating type in memory, as float16."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self._vectors = np.ascontiguousarray(vectors, ITEM)
+        self.count, self.dim = self._vectors.shape
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `Vectors`."""
+        return self._vectors[start:stop]
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """See `Vectors`."""
+        return self._vectors[rows]
+
+
+class Mapped:
+    """Vectors in a local file, row after row of float16, little end first.
+
+    What is read is copied out and the pages are left at once: the file may be larger than the memory.
 
     Raises:
-        DataError: the index lacks a key, or a shard is missing or damaged.
+        DataError: the file does not hold whole rows.
     """
-    mine = index.filter(pc.equal(index["descriptor"], descriptor))
-    places = pc.index_in(keys, value_set=mine["key"])
-    if places.null_count:
-        absent = pc.filter(keys, pc.is_null(places))[0].as_py()
-        raise DataError(f"data/embeddings.parquet: no {descriptor} vector of {absent}; run `dvc repro embed`")
-    found = mine.take(places)
-    shards, rows = found["shard"].combine_chunks().dictionary_encode(), found["row"].to_numpy()
-    checksums = dict(zip(mine["shard"].to_pylist(), mine["checksum"].to_pylist(), strict=True))
-    numbers, vectors = shards.indices.to_numpy(), np.empty((0, 0), np.float16)
-    order = np.argsort(numbers, kind="stable")
-    bounds = np.searchsorted(numbers[order], np.arange(len(shards.dictionary) + 1))
-    for number, name in enumerate(shards.dictionary.to_pylist()):
-        shard = _read(store, name, checksums[name])
-        if not vectors.size:
-            vectors = np.empty((len(keys), shard.shape[1]), np.float16)
-        wanted = order[bounds[number] : bounds[number + 1]]
-        vectors[wanted] = shard[rows[wanted]]
-    return vectors
 
+    def __init__(self, path: Path, dim: int) -> None:
+        size, row = path.stat().st_size, dim * ITEM.itemsize
+        if size % row:
+            raise DataError(f"{path}: {size} bytes are no whole number of vectors of {dim} float16")
+        self.path, self.count, self.dim = path, size // row, dim
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else None
 
-def _read(store: Store, name: str, checksum: str) -> np.ndarray:
-    try:
-        shard = read_shard(store, name, checksum)
-    except FileNotFoundError:
-        raise DataError(f"{store.url_of(name)}: missing from the store; run `dvc repro -f embed`") from None
-    if shard is None:
-        raise DataError(f"{store.url_of(name)}: damaged (its checksum differs); run `dvc repro -f embed`")
-    return shard
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `Vectors`."""
+        stop = min(stop, self.count)
+        row = self.dim * ITEM.itemsize
+        found = np.fromfile(self.path, ITEM, max(0, stop - start) * self.dim, offset=start * row)
+        return found.reshape(-1, self.dim)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """See `Vectors`."""
+        found = np.empty((len(rows), self.dim), ITEM)
+        if self._map is None:
+            return found
+        whole = np.frombuffer(self._map, ITEM).reshape(-1, self.dim)
+        order = np.argsort(rows, kind="stable")
+        window = rows[order] // max(1, WINDOW // (self.dim * ITEM.itemsize))
+        for chosen in np.split(order, np.flatnonzero(np.diff(window)) + 1):
+            found[chosen] = whole[rows[chosen]]
+            self._map.madvise(mmap.MADV_DONTNEED)
+        return found

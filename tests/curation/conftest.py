@@ -1,18 +1,23 @@
 """Pictures with the statistics of photographs, made from a seed, and pools of them on disk."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from dinov2.curation.keep import Keep
+from dinov2.curation.vectors import Held
+from dinov2.curation.workplace import Described, Workplace
 from dinov2.data.config import SourceConfig
 from dinov2.data.manifest import SCHEMA
 from dinov2.data.sources import ImageReader
+from dinov2.data.tables import database
 from dinov2.storage import Store
 
 
@@ -65,5 +70,26 @@ def make_pool(tmp_path: Path) -> Callable[[Sequence[np.ndarray], Sequence[np.nda
         sources = [SourceConfig(name=name, uri=name, role="pool") for name in ("pool", "more")]
         manifest = pa.Table.from_pylist(rows, schema=SCHEMA).sort_by("key")
         return Pool(tmp_path, manifest, ImageReader(sources, store, tmp_path), store)
+
+    return make
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Workplace]:
+    """Somewhere to do a step of curation, with a new store."""
+    with database(tmp_path / "scratch", 1, 1) as connection:
+        yield Workplace(tmp_path / "scratch", Keep(Store(str(tmp_path / "kept")), "test"), connection)
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Callable[[Sequence[str], np.ndarray], Described]:
+    """`described(sha256s, vectors)`: images in order of sha256 with the (N, D) vectors of them."""
+
+    def make(sha256s: Sequence[str], vectors: np.ndarray) -> Described:
+        order = sorted(range(len(sha256s)), key=sha256s.__getitem__)
+        columns = {"sha256": pa.array([sha256s[n] for n in order], pa.string()), "row": np.arange(len(order))}
+        images = tmp_path / f"images-{len(list(tmp_path.glob('images-*')))}.parquet"
+        pq.write_table(pa.table(columns), images)
+        return Described(Held(vectors[order].reshape(len(order), vectors.shape[1])), images, images.stem)
 
     return make
