@@ -27,6 +27,7 @@ class GistDescriptor:
 
     shortest = SCALES[0][0]
     dim = sum(cells**2 * ORIENTATIONS for _, cells in SCALES) + 3 * COLOUR_CELLS**2
+    copies_above, leaks_above = 0.9, 0.85
 
     def __init__(self) -> None:
         self.digest = digest("gist", VERSION, SCALES, ORIENTATIONS, COLOUR_CELLS, COLOUR_WEIGHT)

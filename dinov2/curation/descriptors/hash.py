@@ -34,6 +34,7 @@ class HashDescriptor:
 
     shortest = SIDE
     dim = DIM
+    copies_above, leaks_above = 0.45, 0.4
 
     def __init__(self) -> None:
         self.digest = digest("hash", VERSION, SIDE, CELLS, WINDOWS, COLOUR, LIGHT, SHARPNESS, DIM)

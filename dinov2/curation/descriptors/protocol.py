@@ -13,11 +13,15 @@ class Descriptor(Protocol):
         digest: names everything that the vectors depend on, besides the images.
         dim: length D of a vector.
         shortest: images may come reduced as long as their shortest side keeps this many pixels.
+        copies_above: training images of a larger cosine are copies of each other.
+        leaks_above: training images of a larger cosine to an evaluation image are copies of it.
     """
 
     digest: str
     dim: int
     shortest: int
+    copies_above: float
+    leaks_above: float
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Unit vectors (B, D) float32 of B images (H, W, 3) uint8 RGB of any sizes; each depends on its image alone."""
