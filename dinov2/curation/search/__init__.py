@@ -1,0 +1,7 @@
+"""Nearest neighbours by cosine: indexes propose, exact arithmetic decides."""
+
+from dinov2.curation.search.config import SearchConfig
+from dinov2.curation.search.pairs import Pairs
+from dinov2.curation.search.search import fill, search
+
+__all__ = ["Pairs", "SearchConfig", "fill", "search"]
