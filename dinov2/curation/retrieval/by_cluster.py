@@ -1,69 +1,49 @@
 """Cluster-based retrieval: parts of the clusters of the pool that queries fall into (paper, appendix A.4)."""
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 
 from dinov2.curation.config import RetrieveConfig
+from dinov2.curation.keep import Keep
 from dinov2.curation.kmeans import assign, spherical_kmeans
-from dinov2.curation.retrieval.result import Retrieved
+from dinov2.curation.vectors import Vectors
+from dinov2.curation.workplace import Described, Workplace
 from dinov2.errors import ConfigError
 
+TAKE = """
+INSERT INTO taken
+WITH hit AS (SELECT source, cluster FROM asked JOIN query USING (row) JOIN manifest USING (sha256)
+             WHERE role = 'curated' GROUP BY source, cluster HAVING count(*) > $min_hits),
+     drawn AS (SELECT hit.source, member.row, similarity, cluster, sha256(concat($seed, ':', key)) AS draw
+               FROM hit JOIN member USING (cluster) JOIN image USING (row) JOIN manifest USING (sha256)
+               WHERE role = 'pool'),
+     few AS (SELECT * FROM drawn
+              QUALIFY row_number() OVER (PARTITION BY source, cluster ORDER BY draw, row) <= $per_cluster)
+SELECT row, source, NULL, similarity, cluster, 'cluster'
+FROM few QUALIFY row_number() OVER (PARTITION BY source ORDER BY draw, row) <= $cap
+"""
+"""Which images of a cluster are taken is up to a hash of the seed and the key: the same in any order of the pool."""
 
-@dataclass(frozen=True)
-class Clusters:
-    """The pool in clusters: centroids (C, D) and the cluster (P,) of each image."""
 
-    centroids: np.ndarray
-    members: np.ndarray
-
-
-def cluster_pool(pool: np.ndarray, clusters: int, seed: int) -> Clusters:
-    """Clusters of (P, D) vectors.
+def centroids(pool: Described, config: RetrieveConfig, seed: int, place: Workplace) -> np.ndarray:
+    """(clusters, D) float32 centres of the pool.
 
     Raises:
         ConfigError: more clusters than images are asked for.
     """
-    if clusters > len(pool):
-        raise ConfigError(f"retrieve.clusters: {clusters}: more than the {len(pool)} images left of the pool")
-    centroids = spherical_kmeans(pool, clusters, seed)
-    return Clusters(centroids, assign(pool, centroids)[0])
+    if config.clusters > pool.vectors.count:
+        raise ConfigError(
+            f"retrieve.clusters: {config.clusters}: more than the {pool.vectors.count} images left of the pool"
+        )
+    keep = place.keep.within("clusters", pool.digest, config.clusters, seed)
+    memory = config.search.memory_gib
+    return spherical_kmeans(pool.vectors, config.clusters, seed, keep=keep, memory_gib=memory)
 
 
-def retrieve_by_cluster(
-    queries: np.ndarray, clusters: Clusters, keys: Sequence[str], config: RetrieveConfig, seed: int
-) -> Retrieved:
-    """Images of every cluster with more than `min_hits` queries, `per_cluster` of each and `cap` in all.
-
-    Which ones is decided by a hash of the key and the seed: the same for any order of the pool.
-
-    Args:
-        queries: (Q, D) vectors.
-        clusters: of the pool.
-        keys: of the pool's P images.
-        config: how many.
-        seed: of the choice.
-    """
-    hits = np.bincount(assign(queries, clusters.centroids)[0], minlength=len(clusters.centroids))
-    within = np.flatnonzero(hits[clusters.members] > config.min_hits)
-    draws = np.array([_draw(keys[image], seed) for image in within.tolist()], np.uint64)
-    drawn = within[np.lexsort((within, draws))]
-    chosen = drawn[_rank_within(clusters.members[drawn]) < config.per_cluster][: config.cap]
-    found = Retrieved.nothing(len(keys))
-    found.cluster[chosen] = clusters.members[chosen]
-    return found
-
-
-def _draw(key: str, seed: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode()).digest()[:8], "big")
-
-
-def _rank_within(groups: np.ndarray) -> np.ndarray:
-    """(N,) how many of the same group come before each."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], groups[order])
-    ranks = np.empty(len(groups), np.int64)
-    ranks[order] = np.arange(len(groups)) - starts
-    return ranks
+def members(vectors: Vectors, centres: np.ndarray, keep: Keep | None = None) -> Iterator[pa.RecordBatch]:
+    """(row, cluster, similarity): the nearest centre of each vector and the cosine to it."""
+    for start, cluster, similarity in assign(vectors, centres, keep=keep):
+        row = np.arange(start, start + len(cluster))
+        yield pa.record_batch({"row": row, "cluster": cluster, "similarity": similarity})

@@ -1,36 +1,27 @@
 """Sample-based retrieval: the nearest images of the pool for every query (paper, appendix A.4)."""
 
-import numpy as np
+from collections.abc import Iterator
 
-from dinov2.curation.neighbours import Neighbours, neighbours
-from dinov2.curation.retrieval.result import Retrieved, union
-from dinov2.progress import progress
+import pyarrow as pa
 
+from dinov2.curation.config import RetrieveConfig
+from dinov2.curation.lookup import Lookup
+from dinov2.curation.workplace import Described, Workplace
 
-def retrieve_by_sample(queries: np.ndarray, numbers: np.ndarray, pool: np.ndarray, k: int) -> Retrieved:
-    """The `k` images of the pool nearest to each query; one that several queries find goes to the most alike.
-
-    Args:
-        queries: (Q, D) vectors.
-        numbers: (Q,) what the queries are called in the result.
-        pool: (P, D) vectors.
-        k: images for each query.
-    """
-    found = Retrieved.nothing(len(pool))
-    with progress("retrieve", len(queries), "queries") as shown:
-        for block in neighbours(queries, pool, k):
-            names = numbers[block.first : block.first + len(block.ids)]
-            found = union([found, _of_block(block, names, len(pool))])
-            shown.advance(len(block.ids))
-    return found
+TAKE = """
+INSERT INTO taken
+SELECT pair.row, source, key, similarity, NULL, 'sample'
+FROM pair JOIN query ON query.row = pair.query JOIN manifest USING (sha256) WHERE role = 'curated'
+"""
 
 
-def _of_block(block: Neighbours, names: np.ndarray, size: int) -> Retrieved:
-    query, images, similarity = np.repeat(names, block.ids.shape[1]), block.ids.ravel(), block.similarities.ravel()
-    # Of the queries that found an image the most alike comes last, the first of equals: what is written last stands.
-    order = np.lexsort((-query, similarity))
-    order = order[images[order] >= 0]
-    found = Retrieved.nothing(size)
-    found.query[images[order]] = query[order]
-    found.similarity[images[order]] = similarity[order]
-    return found
+def nearest(queries: Described, pool: Described, config: RetrieveConfig, place: Workplace) -> Lookup:
+    """The images of the pool that each query takes."""
+    keep = place.keep.within("nearest", queries.digest, pool.digest, config.neighbours)
+    return Lookup("retrieve", queries.vectors, pool.vectors, config.neighbours, config.search, keep, gpus=place.gpus)
+
+
+def pairs(lookup: Lookup) -> Iterator[pa.RecordBatch]:
+    """(query, row, similarity): a query, an image of the pool and their cosine."""
+    for found in lookup.pairs():
+        yield pa.record_batch({"query": found.query, "row": found.neighbour, "similarity": found.similarity})
