@@ -87,6 +87,31 @@ def fetch(
 
 
 @app.command()
+def describe(
+    use: Annotated[str, typer.Argument(metavar="copy|retrieval", help="Which of the two descriptors.")],
+    to: Annotated[str, typer.Option(help="The .safetensors file to write.")],
+) -> None:
+    """Write what a descriptor learnt from the pool to a file, so that a pool that grows does not change it."""
+    from dinov2.stages.context import open_workspace
+    from dinov2.stages.describe import describe as write
+
+    write(open_workspace(), use, to)
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="A curated manifest, or a git revision that has one: HEAD~1.")],
+    new: Annotated[str | None, typer.Argument(help="Likewise; data/curated.parquet if it is not given.")] = None,
+    to: Annotated[str, typer.Option(help="Folder for tables and picture.")] = "reports/diff",
+) -> None:
+    """Tell which images were added and removed, why, and how far the embeddings moved."""
+    from dinov2.stages.context import open_workspace
+    from dinov2.stages.diff import diff as compare
+
+    compare(open_workspace(), old, new, to)
+
+
+@app.command()
 def check() -> None:
     """Check params.yaml and the settings, and do nothing else."""
     from dinov2.stages.context import open_workspace

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dinov2.errors import ConfigError, UserError
 from dinov2.models import load_backbone
@@ -10,7 +11,11 @@ from dinov2.registry.client import connect, tracking_uri
 from dinov2.settings import Settings
 from dinov2.storage import atomic_path
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
 PREFIX, SUFFIX = "models:/", ".safetensors"
+WEIGHTS_TAG = "dinov2.weights_sha256"
 
 
 def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
@@ -31,7 +36,8 @@ def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
     """
     if path.suffix != SUFFIX:
         raise ConfigError(f"{path}: the file to write must end in {SUFFIX}")
-    name, version = _version(uri, settings, root)
+    found_version = _version(uri, settings, root)
+    name, version = found_version.name, str(found_version.version)
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -51,7 +57,24 @@ def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
     return f"{name} version {version}"
 
 
-def _version(uri: str, settings: Settings, root: Path) -> tuple[str, str]:
+def registered(uri: str, settings: Settings, root: Path) -> tuple[str, str, str]:
+    """Name and version of a registered model, whatever alias leads to it, and the sha256 of its weights.
+
+    Args:
+        uri: models:/NAME/VERSION or models:/NAME@ALIAS.
+        settings: say where MLflow is.
+        root: the workspace, which relative places are taken from.
+
+    Raises:
+        UserError: MLflow has no such version, or cannot be reached, or the version was not registered from here.
+    """
+    found = _version(uri, settings, root)
+    if WEIGHTS_TAG not in found.tags:
+        raise UserError(f"{uri}: version {found.version} has no tag {WEIGHTS_TAG}: `dinov2 register` did not make it")
+    return found.name, str(found.version), found.tags[WEIGHTS_TAG]
+
+
+def _version(uri: str, settings: Settings, root: Path) -> "ModelVersion":
     from mlflow.exceptions import MlflowException
 
     name, at, alias = uri.removeprefix(PREFIX).partition("@")
@@ -62,7 +85,6 @@ def _version(uri: str, settings: Settings, root: Path) -> tuple[str, str]:
         raise UserError(f"{uri!r}: not models:/NAME/VERSION or models:/NAME@ALIAS")
     client = connect(settings, root)
     try:
-        found = client.get_model_version_by_alias(name, alias) if at else client.get_model_version(name, version)
+        return client.get_model_version_by_alias(name, alias) if at else client.get_model_version(name, version)
     except MlflowException as error:
         raise UserError(f"{uri}: {error.message}") from error
-    return found.name, str(found.version)

@@ -5,6 +5,7 @@ STAGES = {
     "embed": "Describe every image by vectors, for copy detection and for retrieval.",
     "deduplicate": "Keep one of each group of near-copies, and none of an evaluation image.",
     "retrieve": "Choose from the pool what resembles the curated sets: the training images.",
+    "pack": "Copy the training images into shards in the store, which training then reads.",
     "pretrain": "Train a backbone on them without labels.",
     "highres": "Go on for a short while at high resolution.",
     "distill": "Train a smaller STUDENT from the frozen teacher.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from dinov2.data.pack import packed_source
 from dinov2.data.sources import ImageReader
 from dinov2.errors import ConfigError
 from dinov2.settings import Settings, load_settings, workspace
@@ -62,10 +63,15 @@ class Context:
         """What tensors are computed on."""
         return torch.device(self.settings.torch_device)
 
+    @property
+    def scratch(self) -> Path:
+        """A folder of this machine for what does not fit in memory."""
+        return self.root / self.settings.scratch
+
     @cached_property
     def reader(self) -> ImageReader:
-        """Reads the images that manifests name."""
-        return ImageReader(self.params.ingest.sources, self.store, self.root)
+        """Reads the images that manifests name, in their sources or in the shards of the training images."""
+        return ImageReader([*self.params.ingest.sources, packed_source(self.store)], self.store, self.root)
 
 
 def open_workspace() -> Context:

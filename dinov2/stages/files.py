@@ -4,10 +4,11 @@ SOURCES = "data/sources.json"
 GIVEN = "data/weights.json"
 MANIFEST = "data/manifest.parquet"
 REJECTS = "data/rejects.parquet"
-EMBEDDINGS = "data/embeddings.parquet"
+EMBEDDINGS = "data/embeddings.json"
 UNIQUE = "data/unique.parquet"
 DUPLICATES = "data/duplicates.parquet"
 CURATED = "data/curated.parquet"
+PACKED = "data/shards.parquet"
 REPORT = "reports/index.html"
 
 

@@ -6,8 +6,10 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from dinov2.config import Config, parse, read_yaml
-from dinov2.curation.config import BackboneConfig, DeduplicateConfig, EmbedConfig, RetrieveConfig
+from dinov2.curation.config import BootstrapConfig, DeduplicateConfig, EmbedConfig, RetrieveConfig
 from dinov2.data.config import IngestConfig
+from dinov2.data.filters import files_of
+from dinov2.data.pack import PackConfig
 from dinov2.errors import ConfigError
 from dinov2.evaluation.config import EvaluateConfig
 from dinov2.registry.config import RegisterConfig
@@ -25,6 +27,7 @@ class Params(Config):
     embed: EmbedConfig
     deduplicate: DeduplicateConfig
     retrieve: RetrieveConfig
+    pack: PackConfig
     pretrain: TrainingConfig
     highres: HighresConfig
     distill: DistillConfig
@@ -33,9 +36,10 @@ class Params(Config):
 
     @property
     def given(self) -> dict[str, str]:
-        """Weights that are not made here but given: the parameter's name to the file."""
+        """What is not made here but given, weights and lists: the parameter's name to the file or registered model."""
         descriptors = {"embed.copy": self.embed.copy_, "embed.retrieval": self.embed.retrieval}
-        files = {f"{key}.weights": own.weights for key, own in descriptors.items() if isinstance(own, BackboneConfig)}
+        named = {f"{key}.weights": getattr(own, "weights", None) for key, own in descriptors.items()}
+        files = files_of(self.ingest.filters) | {key: weights for key, weights in named.items() if weights}
         return files | ({"pretrain.init_from": self.pretrain.init_from} if self.pretrain.init_from else {})
 
     @model_validator(mode="after")
@@ -68,6 +72,7 @@ class Params(Config):
                 )
             if phase.local_size > phase.global_size:
                 raise ValueError(f"{sizes}: the local crop must not be the larger one")
+        self._check_bootstrap()
         for name in ("resolution", "pca_resolution"):
             size = getattr(self.evaluate, name)
             if size % patch:
@@ -79,6 +84,23 @@ class Params(Config):
         if self.distill.warmup_epochs >= self.distill.epochs:
             warmup, epochs = self.distill.warmup_epochs, self.distill.epochs
             raise ValueError(f"distill.warmup_epochs {warmup:g} is not below distill.epochs {epochs:g}")
+
+    def _check_bootstrap(self) -> None:
+        """A descriptor that a short run makes has pretraining's crops, and may have another model."""
+        pretrain = self.pretrain
+        for use, own in (("copy", self.embed.copy_), ("retrieval", self.embed.retrieval)):
+            if not isinstance(own, BootstrapConfig):
+                continue
+            patch = (own.model or pretrain.model).patch_size
+            crops = (pretrain.crops.global_size, pretrain.crops.local_size)
+            for size in (*crops, own.resolution or patch):
+                if size % patch:
+                    raise ValueError(
+                        f"embed.{use}: patches of {patch} pixels do not tile {size} pixels; sizes are "
+                        f"pretrain.crops {crops[0]} and {crops[1]}, and embed.{use}.resolution"
+                    )
+            if not round(pretrain.iterations * own.share):
+                raise ValueError(f"embed.{use}.share {own.share:g}: no step of pretrain's {pretrain.iterations}")
 
 
 def load_params(root: Path) -> Params:

@@ -6,7 +6,8 @@ from dinov2.data.places import listing
 from dinov2.data.sources import open_source
 from dinov2.stages.context import Context
 from dinov2.stages.files import GIVEN, SOURCES
-from dinov2.storage import file_sha256, write_json
+from dinov2.stages.given import note
+from dinov2.storage import write_json
 
 
 def run(context: Context) -> None:
@@ -15,14 +16,15 @@ def run(context: Context) -> None:
     Raises:
         DataError: a source does not exist.
         ConfigError: a weights file does not exist.
+        UserError: MLflow has no such model.
     """
     _sources(context)
     _weights(context)
 
 
 def _weights(context: Context) -> None:
-    """The digest of each weights file that params.yaml names, by the file's name there."""
-    found = {str(path): file_sha256(context.given(key, str(path))) for key, path in context.params.given.items()}
+    """What each file and each registered model is that params.yaml names weights by, under the name it has there."""
+    found = {name: note(context, key, name) for key, name in context.params.given.items()}
     path = context.path(GIVEN)
     if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != found:
         write_json(path, found)

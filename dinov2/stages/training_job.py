@@ -26,7 +26,8 @@ from dinov2.training.work import Place, Tracker, Work
 def run_as_job(context: Context, stage: str, *item: str) -> None:
     """Hand a stage's work to the launcher and wait for it; every process of the job calls `main` below."""
     work = work_of(context, stage, *item)
-    inputs = [context.path(files.CURATED), *(path for path in (work.start, work.teacher) if path)]
+    inputs = [context.path(name) for name in (files.CURATED, files.PACKED)]
+    inputs += [path for path in (work.start, work.teacher) if path]
     outputs = [work.backbone, *([work.training] if work.training else [])]
     outputs += [context.path(name(work.name)) for name in (files.curve, files.metrics)]
     job = Job(work.name, "dinov2.stages.training_job", (stage, *item), tuple(inputs), tuple(outputs))
@@ -47,17 +48,23 @@ def beside(context: Context, stage: str, *item: str) -> list[Work]:
 def main(stage: str, *item: str) -> None:
     """Do one process's part of a stage's run; rank 0 also reports and writes the curve and the final figures."""
     context = open_workspace()
-    work, others = work_of(context, stage, *item), beside(context, stage, *item)
+    work = work_of(context, stage, *item)
+    history = learn(context, work, beside(context, stage, *item))
+    if history:
+        _write(context.root, work, history)
+
+
+def learn(context: Context, work: Work, others: Sequence[Work] = ()) -> History | None:
+    """Do this process's part of a run; rank 0 also reports to MLflow, and gets the loss curve."""
     torch.set_num_threads(context.settings.threads_each)
     keep_memory(context.device)
     place = place_of(context, context.device)
     if global_rank() != 0:
         _stoppable([(each, None) for each in (work, *others)], place)
-        return
+        return None
     works = [work, *going_along(work, others, place.store)]
     with ExitStack() as stack:
-        history = _stoppable([(each, stack.enter_context(_tracked(context, each))) for each in works], place)
-    _write(context.root, work, history)
+        return _stoppable([(each, stack.enter_context(_tracked(context, each))) for each in works], place)
 
 
 def _tracked(context: Context, work: Work) -> AbstractContextManager[Tracker]:

@@ -15,7 +15,7 @@ from dinov2.errors import ConfigError
 from dinov2.models import load_backbone
 from dinov2.models.weights import load_tensors
 from dinov2.settings import Settings
-from dinov2.stages import files, ingest
+from dinov2.stages import files, ingest, pack
 from dinov2.stages.consolidate import CPU, consolidate
 from dinov2.stages.context import Context
 from dinov2.stages.params import load_params
@@ -50,6 +50,7 @@ def context(tmp_path: Path) -> Context:
     context = Context(tmp_path, params.model_copy(update=own), settings)
     ingest.run(context)
     shutil.copy(context.path(files.MANIFEST), context.path(files.CURATED))
+    pack.run(context)
     return context
 
 

@@ -32,6 +32,7 @@ def test_the_names_that_stages_use_are_those_of_the_graph() -> None:
     assert written("embed") == {files.EMBEDDINGS}
     assert written("deduplicate") == {files.UNIQUE, files.DUPLICATES, files.metrics("deduplicate")}
     assert written("retrieve") == {files.CURATED, files.metrics("retrieve")}
+    assert written("pack") == {files.PACKED}
     for run in ("pretrain", "highres"):
         assert written(run) == {files.weights(run), files.training(run), files.curve(run), files.metrics(run)}
     assert written("distill") == {files.weights("ITEM"), files.curve("ITEM"), files.metrics("ITEM")}

@@ -99,3 +99,22 @@ def test_scan_notes_the_weights_that_are_given(workspace: Callable[..., Context]
         found.append(json.loads(context.path("data/weights.json").read_text()))
     assert [list(each) for each in found] == [["weights/released.pth"]] * 2
     assert found[0] != found[1]
+
+
+def test_files_of_filters_are_noted_and_what_they_do_is_counted(
+    workspace: Callable[..., Context], tmp_path: Path
+) -> None:
+    context = workspace(*SAMPLE)
+    filters = [{"kind": "urls", "domains": ["blocked.txt"]}, {"kind": "exact"}]
+    config = IngestConfig.model_validate({"sources": SAMPLE, "filters": filters})
+    context = replace(context, params=context.params.model_copy(update={"ingest": config}))
+    with pytest.raises(ConfigError, match=r"ingest\.filters\.0\.domains\.0: 'blocked\.txt': no such file in"):
+        scan.run(context)
+    (tmp_path / "blocked.txt").write_text("example.org\n")
+    scan.run(context)
+    noted = json.loads(context.path("data/weights.json").read_text())
+    assert noted == {"blocked.txt": file_sha256(tmp_path / "blocked.txt")}
+    ingest.run(context)
+    counts = json.loads(context.path("metrics/ingest.json").read_text())
+    assert list(counts["filters"]) == ["exact", "urls"]
+    assert counts["filters"]["urls"] == {"rejected": 0}
