@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from dinov2.data.config import IngestConfig, SourceConfig
 from dinov2.data.ingest import ingest
 from dinov2.data.loader import CropBatches, batches
+from dinov2.data.manifest import read_manifest
 from dinov2.data.sources import ImageReader
 from dinov2.errors import told_in_one_line
 from dinov2.evaluation.config import EvaluateConfig
@@ -66,7 +67,9 @@ def build(pool: Path, labelled: list[Path], config: TrainingConfig, folder: Path
     sources = [SourceConfig(name="pool", uri=str(pool.resolve()), role="pool")]
     sources += [SourceConfig(name=path.name.lower(), uri=str(path.resolve()), role="curated") for path in labelled]
     store = Store(str(folder / "store"))
-    manifest = ingest(IngestConfig(sources=tuple(sources)), store, folder).manifest
+    path = folder / "manifest.parquet"
+    ingest(IngestConfig(sources=tuple(sources)), store, folder, folder / "scratch", path, folder / "rejects.parquet")
+    manifest = read_manifest(path)
     reader = ImageReader(sources, store, folder)
     trained = manifest.filter([role != "evaluation" for role in manifest["role"].to_pylist()])
     dataset = CropBatches(trained, reader, config.crops, config.masks, config.model.patch_size, config.batch_size, SEED)
