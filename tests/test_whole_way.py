@@ -133,9 +133,10 @@ def test_plain_dvc_repro_leaves_the_same_lock_byte_for_byte(walked: Path, checko
 
 def test_pretraining_killed_outright_ends_with_the_same_weights(walked: Path, checkout: Checkout) -> None:
     root = checkout("killed")
-    (root / "data/curated.parquet").write_bytes((walked / "data/curated.parquet").read_bytes())
+    for name in ("curated", "shards"):
+        shutil.copy(walked / f"data/{name}.parquet", root / "data")
     settings = {"DINOV2_CHECKPOINT_SECONDS": "0", "DINOV2_STORE": str(root / "var/store")}
-    shutil.copytree(walked / "var/store/sample", root / "var/store/sample")
+    shutil.copytree(walked / "var/store/shards", root / "var/store/shards")
     stage = subprocess.Popen(
         ["dinov2", "pretrain"], cwd=root, env=environment(**settings), start_new_session=True, stderr=subprocess.DEVNULL
     )
@@ -161,8 +162,9 @@ def test_two_processes_train_the_same_backbone_to_rounding(walked: Path, checkou
     for processes in ("1", "2"):
         root = checkout(f"processes-{processes}")
         (root / "params.yaml").write_text(yaml.safe_dump(params))
-        shutil.copytree(walked / "var/store/sample", root / "var/store/sample")
-        shutil.copy(walked / "data/curated.parquet", root / "data/curated.parquet")
+        shutil.copytree(walked / "var/store/shards", root / "var/store/shards")
+        for name in ("curated", "shards"):
+            shutil.copy(walked / f"data/{name}.parquet", root / "data")
         run(root, "dinov2", "pretrain", DINOV2_PROCESSES=processes)
         lines = (root / "plots/pretrain.csv").read_text().splitlines()
         curves.append([float(line.split(",")[1]) for line in lines[1:]])
