@@ -55,7 +55,7 @@ def descriptor_of(options: argparse.Namespace) -> Descriptor:
     """What the command line asks for.
 
     Raises:
-        ConfigError: there is no such descriptor, or `trained` has nothing to learn from.
+        ConfigError: there is no such descriptor.
         DataError: a file cannot be used.
     """
     name = options.descriptor

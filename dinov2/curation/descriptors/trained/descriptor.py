@@ -37,7 +37,7 @@ class TrainedDescriptor:
         threads: that compute at once; as many as torch would take when None.
     """
 
-    # Precision on two sets of edited copies, of photographs it never saw: 0.99 and 0.96; 0.98 and 0.91.
+    # Precision on edited copies of photographs it never saw: 0.99 and 0.98; docs/curation.md.
     copies_above = 0.525
     leaks_above = 0.45
 
