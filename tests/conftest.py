@@ -1,13 +1,14 @@
 """What tests of several rooms share: the built-in sample, and real photographs where this machine has them."""
 
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dinov2.data.sample import make_sample
 from dinov2.storage import Store
+from tests.lab import Cluster, ObjectStore, running_cluster, running_object_store
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -41,3 +42,17 @@ def real_photographs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
         return unpacked[name]
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Kubernetes cluster with 4 GPUs to count; mark tests that use it `cluster`."""
+    with running_cluster(tmp_path_factory.mktemp("kubernetes")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An S3 server; mark tests that use it `s3`."""
+    with running_object_store(tmp_path_factory.mktemp("s3")) as running:
+        yield running
