@@ -82,7 +82,7 @@ def running_cluster(folder: Path, gpus: int = 4) -> Iterator[Cluster]:
         pytest.skip(f"no Kubernetes cluster: KUBECONFIG is not set and {LAB} is not there")
     if os.geteuid():
         pytest.skip("no Kubernetes cluster: KUBECONFIG is not set and the lab's needs root")
-    apiserver, etcd, kubelet = _free_ports(3)
+    apiserver, etcd, kubelet = free_ports(3)
     ports = {"KUBE_PORT": str(apiserver), "ETCD_PORT": str(etcd), "KUBELET_PORT": str(kubelet)}
     told = _up(LAB / "kubernetes" / "up", folder, str(gpus), environment=ports)
     try:
@@ -128,7 +128,8 @@ def _down(script: Path, folder: Path) -> None:
     shutil.rmtree(folder / "bin", ignore_errors=True)  # 200 MB that pytest would keep
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine on which nothing listens."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -139,7 +140,7 @@ def _free_ports(count: int) -> list[int]:
 def _four_free_ports() -> int:
     """The first of four free ports in a row."""
     while True:
-        first = _free_ports(1)[0]
+        first = free_ports(1)[0]
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
             for port in range(first, first + 4):
                 stack.enter_context(socket.socket()).bind(("127.0.0.1", port))

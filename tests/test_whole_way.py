@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,54 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.slow
+from tests.checkouts import Checkout, checkouts, environment, run
 
-TINY = {
-    "pretrain": {"batch_size": 16, "group_size": 8, "epochs": 4, "epoch_length": 10},
-    "highres": {"batch_size": 16, "group_size": 8, "iterations": 6},
-    "distill": {"batch_size": 16, "group_size": 8, "epochs": 3, "epoch_length": 4, "students": ["S"]},
-    "evaluate": {"models": ["highres", "S"], "linear": {"iterations": 30, "batch": 64}},
-}
-Checkout = Callable[[str], Path]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """Copies of this checkout as a stranger would clone it, with the fewest steps of training."""
-    folder = tmp_path_factory.mktemp("checkouts")
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-
-    def make(name: str) -> Path:
-        root = folder / name
-        for file in names:
-            if (ROOT / file).is_file():
-                (root / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / file, root / file)
-        params = yaml.safe_load((root / "params.yaml").read_text())
-        for section, changes in TINY.items():
-            params[section] |= changes
-        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
-        return root
-
-    return make
-
-
-def environment(**settings: str) -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DINOV2_", "MLFLOW_"))
-    }
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"} | settings
-
-
-def run(root: Path, *command: str, **settings: str) -> str:
-    """Run a command in a checkout and return what it said; it must end well."""
-    done = subprocess.run(command, cwd=root, env=environment(**settings), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return checkouts(tmp_path_factory.mktemp("checkouts"))
 
 
 @pytest.fixture(scope="module")
