@@ -10,6 +10,7 @@ from PIL import Image
 
 from dinov2.data.sample.photographs import photograph
 from dinov2.storage import Store
+from tests.data.ingesting import Numbered, fill
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +45,12 @@ def numbered(photo: Image.Image) -> Callable[[int], bytes]:
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return Store("store", tmp_path)
+
+
+@pytest.fixture
+def pool(tmp_path: Path, numbered: Numbered) -> Path:
+    """100 images, some of them copies, and seven files that are none."""
+    files = {f"{n % 7}/{n:03}.jpg": numbered(n % 90) for n in range(100)}
+    broken = {"text.jpg": b"text", "empty.png": b"", "cut.jpg": numbered(1)[:900], "notes.md": b"beside"}
+    fill(tmp_path / "pool", {**files, **broken, "0/ü 写真.jpg": numbered(5), "1/cut.jpg": numbered(2)[:700]})
+    return tmp_path

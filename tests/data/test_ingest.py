@@ -1,77 +1,24 @@
-import errno
 import os
 import random
 import tarfile
 import unicodedata
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dinov2.data import look, sources
-from dinov2.data.config import IngestConfig, SourceConfig
+from dinov2.data import sources
+from dinov2.data.config import SourceConfig
 from dinov2.data.folder import FolderSource
 from dinov2.data.images import decode_rgb
-from dinov2.data.ingest import fill as look_ahead
-from dinov2.data.ingest import ingest
-from dinov2.data.looked import Looked
-from dinov2.data.manifest import read_manifest
 from dinov2.data.sources import ImageReader
 from dinov2.errors import DataError
 from dinov2.storage import Store
+from tests.data.ingesting import Numbered, fill, take_in
 
-Numbered = Callable[[int], bytes]
 FILES = ("manifest.parquet", "rejects.parquet")
-
-
-class Ingested(NamedTuple):
-    """What an ingest wrote and gave."""
-
-    manifest: pa.Table
-    rejects: pa.Table
-    metrics: dict[str, Any]
-
-
-def take_in(
-    root: Path, *more: SourceConfig, pool: str = "pool", threads: int = 3, store: str = "store", **options: Any
-) -> Ingested:
-    config = IngestConfig(sources=(SourceConfig(name="web", uri=pool, role="pool"), *more), **options)
-    manifest, rejects = root / "manifest.parquet", root / "rejects.parquet"
-    metrics = ingest(config, Store(store, root), root, root / "scratch", manifest, rejects, threads)
-    return Ingested(read_manifest(manifest), pq.read_table(rejects), metrics)
-
-
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each file of a folder was read."""
-    found: Counter[str] = Counter()
-    read = FolderSource.read
-
-    def counted(self: FolderSource, uri: str) -> bytes:
-        found[uri] += 1
-        return read(self, uri)
-
-    monkeypatch.setattr(FolderSource, "read", counted)
-    return found
-
-
-def fill(folder: Path, files: dict[str, bytes]) -> None:
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-
-
-@pytest.fixture
-def pool(tmp_path: Path, numbered: Numbered) -> Path:
-    """100 images, some of them copies, and seven files that are none."""
-    files = {f"{n % 7}/{n:03}.jpg": numbered(n % 90) for n in range(100)}
-    broken = {"text.jpg": b"text", "empty.png": b"", "cut.jpg": numbered(1)[:900], "notes.md": b"beside"}
-    fill(tmp_path / "pool", {**files, **broken, "0/ü 写真.jpg": numbered(5), "1/cut.jpg": numbered(2)[:700]})
-    return tmp_path
 
 
 def test_every_file_is_a_row_or_a_reject(pool: Path) -> None:
@@ -197,111 +144,6 @@ def test_bounds_are_those_of_the_parameters(tmp_path: Path, numbered: Numbered) 
         take_in(tmp_path, min_side=91)
     with pytest.raises(DataError, match="1 decompression bomb"):
         take_in(tmp_path, max_pixels=120 * 90 - 1)
-
-
-def test_nothing_is_looked_at_twice_and_a_grown_pool_costs_what_is_new(
-    pool: Path, reads: Counter[str], numbered: Numbered
-) -> None:
-    take_in(pool)
-    assert set(reads.values()) == {1}
-    first = sum(reads.values())
-    fill(pool / "pool", {"0/000.jpg": numbered(200), **{f"8/{n}.jpg": numbered(300 + n) for n in range(5)}})
-    (pool / "pool" / "1" / "001.jpg").unlink()
-    reads.clear()
-    take_in(pool)
-    assert reads == dict.fromkeys(["0/000.jpg", *(f"8/{n}.jpg" for n in range(5))], 1)
-    assert first == 105
-    grown = [(pool / name).read_bytes() for name in FILES]
-    reads.clear()
-    take_in(pool, store="another")
-    assert len(reads) == 109
-    assert [(pool / name).read_bytes() for name in FILES] == grown, "history shows"
-
-
-def test_indexes_of_a_job_share_the_files_and_leave_none_to_look_at(pool: Path, reads: Counter[str]) -> None:
-    take_in(pool, store="alone")
-    alone = [(pool / name).read_bytes() for name in FILES]
-    reads.clear()
-    config = IngestConfig(sources=(SourceConfig(name="web", uri="pool", role="pool"),))
-    shares = []
-    for index in range(3):
-        look_ahead(config, Store("shared", pool), pool, pool / "scratch", index, 3)
-        shares.append(sum(reads.values()))
-    assert 0 < shares[0] < shares[1] < shares[2] == 105
-    take_in(pool, store="shared")
-    assert set(reads.values()) == {1}
-    assert [(pool / name).read_bytes() for name in FILES] == alone
-
-
-def test_an_interrupted_ingest_reads_only_the_rest(
-    pool: Path, reads: Counter[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(look, "KEEP_FILES", 16)
-    monkeypatch.setattr(look, "CHUNK", 8)
-    monkeypatch.setattr(look, "AHEAD", 1)
-    keep = Looked.keep
-
-    def dying(self: Looked, rows: Any) -> None:
-        keep(self, rows)
-        if len(reads) > 50:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Looked, "keep", dying)
-        with pytest.raises(KeyboardInterrupt):
-            take_in(pool)
-    assert not (pool / "manifest.parquet").exists()
-    assert list((pool / "scratch").iterdir()) == []
-    kept = Store("store", pool).list("ingest")
-    done = sum(pq.read_metadata(pool / "store" / name).num_rows for name in kept if name.endswith(".parquet"))
-    assert done >= 32
-    reads.clear()
-    take_in(pool)
-    assert sum(reads.values()) == 105 - done
-    resumed = [(pool / name).read_bytes() for name in FILES]
-    take_in(pool, store="another")
-    assert [(pool / name).read_bytes() for name in FILES] == resumed
-
-
-def test_what_was_kept_and_is_damaged_is_looked_at_again(
-    pool: Path, reads: Counter[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(look, "KEEP_FILES", 32)
-    expected = take_in(pool)
-    blobs = list((pool / "store" / "ingest").rglob("*.parquet"))
-    rows = pq.read_metadata(blobs[0]).num_rows
-    blobs[0].write_bytes(blobs[0].read_bytes()[:-1])
-    for _ in range(2):
-        reads.clear()
-        found = take_in(pool)
-        assert found.manifest.equals(expected.manifest)
-        assert len(reads) == rows
-        rows = 0
-    assert capsys.readouterr().err.count("damaged") == 1
-
-
-def test_other_bounds_are_another_look(tmp_path: Path, reads: Counter[str], numbered: Numbered) -> None:
-    fill(tmp_path / "pool", {"a.jpg": numbered(0)})
-    take_in(tmp_path)
-    take_in(tmp_path, min_side=33)
-    assert reads == {"a.jpg": 2}
-
-
-def test_a_file_that_could_not_be_read_for_now_is_tried_again(
-    tmp_path: Path, numbered: Numbered, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(tmp_path / "pool", {"a.jpg": numbered(0), "b.jpg": numbered(1)})
-    read = FolderSource.read
-
-    def failing(self: FolderSource, uri: str) -> bytes:
-        if uri == "a.jpg":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return read(self, uri)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FolderSource, "read", failing)
-        assert take_in(tmp_path).rejects["detail"].to_pylist() == ["cannot be read: Permission denied"]
-    assert take_in(tmp_path).manifest["key"].to_pylist() == ["web/a.jpg", "web/b.jpg"]
 
 
 def test_keys_stand_in_the_order_of_their_bytes(tmp_path: Path, numbered: Numbered) -> None:
