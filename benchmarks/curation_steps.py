@@ -17,7 +17,7 @@ import numpy as np
 from dinov2.curation.components import DisjointSets
 from dinov2.curation.keep import Keep
 from dinov2.curation.kmeans import assign, spherical_kmeans
-from dinov2.curation.search import SearchConfig, search
+from dinov2.curation.search import Pairs, SearchConfig, fill, search
 from dinov2.curation.search.plan import ITERATIONS, plan
 from dinov2.curation.search.rows import Part, unit_rows
 from dinov2.curation.vectors import Vectors
@@ -98,11 +98,12 @@ def searching(question: Question, vectors: Vectors, options: Namespace) -> Figur
     config = SearchConfig(index=options.index, memory_gib=options.memory_gib)
     chosen = plan(base.count, base.dim, queries.count, config)
     found: list[list[int]] = [[] for _ in range(min(SAMPLE, queries.count))]
-    pairs, sets = 0, DisjointSets(base.count)
+    pairs, asked, sets = 0, 0, DisjointSets(base.count)
     with tempfile.TemporaryDirectory() as folder:
         keep = Keep(Store(folder), "benchmark")
-        for block in search(queries, base, question.k, config, question.above, keep):
+        for block in _share(queries, base, question, config, keep, options.share):
             pairs += len(block)
+            asked = max(asked, int(block.query.max(initial=-1)) + 1)
             if question.itself:
                 sets.join(block.query, block.neighbour)
             sampled = block.query < len(found)
@@ -110,7 +111,20 @@ def searching(question: Question, vectors: Vectors, options: Namespace) -> Figur
                 found[query].append(neighbour)
         tuned = {name: int(np.load(path)[name]) for path in Path(folder).rglob("tuned.npz") for name in _TUNED}
     groups = {"components": len(np.unique(sets.roots(0, base.count)))} if question.itself else {}
-    return {"plan": asdict(chosen) | tuned, "why": chosen.why, "pairs": pairs, "found": found} | groups
+    figures = {"plan": asdict(chosen) | tuned, "why": chosen.why, "pairs": pairs, "found": found, "queries": asked}
+    return figures | groups
+
+
+def _share(
+    queries: Vectors, base: Vectors, question: Question, config: SearchConfig, keep: Keep, share: int
+) -> Iterator[Pairs]:
+    """All pairs, or those that the first of `share` jobs finds where a base is searched for itself."""
+    if share == 1 or not question.itself:
+        yield from search(queries, base, question.k, config, question.above, keep)
+        return
+    fill(queries, base, question.k, config, question.above, keep, 0, share)
+    for path in Path(keep.store.url).rglob("pairs-*.npz"):
+        yield Pairs.of(dict(np.load(path)))
 
 
 def bare_searching(question: Question, vectors: Vectors, done: Figures, watch: Stopwatch) -> Figures:
@@ -120,7 +134,7 @@ def bare_searching(question: Question, vectors: Vectors, done: Figures, watch: S
     for start in range(0, base.count, chosen["rows"]):
         part = Part(base, start, start + chosen["rows"])
         index = _bare_index(base, part, chosen, watch)
-        for _, block in _blocks(queries, queries.count):
+        for _, block in _blocks(queries, done["queries"]):
             with watch.running():
                 index.search(block, max(question.k, chosen.get("depth", 0)))
         del index
