@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dinov2.credentials import masked
 from dinov2.errors import ConfigError
 
 
@@ -62,7 +63,7 @@ def _describe(origin: str, cls: type[BaseModel], fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{origin}: {key}: missing"
     value = fault["input"]
-    shown = "" if isinstance(value, dict | BaseModel) else f" {value!r}:"
+    shown = "" if isinstance(value, dict | BaseModel) else f" {masked(repr(value))}:"
     return f"{origin}: {key}:{shown} {message}"
 
 

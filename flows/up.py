@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dinov2.errors import EXIT_USER_ERROR, ConfigError, UserError
-from dinov2.registry.client import SQLITE, tracking_uri
+from dinov2.registry.client import SQLITE, artifacts_uri, tracking_uri
 from dinov2.settings import Settings, load_settings, workspace
 from flows.process import Guarded
 from flows.servers import HOST, ServerError, log_of, require_free_port, serving, wait_until_healthy
@@ -60,7 +60,7 @@ def services(root: Path, ports: Ports, settings: Settings) -> Iterator[dict[str,
     with ExitStack() as stack:
         started: dict[str, Guarded] = {}
         if ours:
-            command = _mlflow(ours, root / settings.artifacts, ports.mlflow_port)
+            command = _mlflow(ours, artifacts_uri(settings, root), ports.mlflow_port)
             quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
             started["mlflow-server"] = stack.enter_context(serving("mlflow-server", command, root, quiet))
         server = serving("prefect-server", _prefect(ports.prefect_port), root)
@@ -85,12 +85,12 @@ def _prefect(port: int) -> list[str]:
     return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
 
 
-def _mlflow(file: Path, artifacts: Path, port: int) -> list[str]:
-    for folder in (file.parent, artifacts):
+def _mlflow(file: Path, artifacts: str, port: int) -> list[str]:
+    for folder in (file.parent, *([] if "://" in artifacts else [Path(artifacts)])):
         folder.mkdir(parents=True, exist_ok=True)
     backend = ["--backend-store-uri", f"{SQLITE}{file}"]
     where = ["--host", HOST, "--port", str(port), "--workers", "1"]
-    return [sys.executable, "-m", "mlflow", "server", *backend, "--artifacts-destination", str(artifacts), *where]
+    return [sys.executable, "-m", "mlflow", "server", *backend, "--artifacts-destination", artifacts, *where]
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """What tests of several rooms share: the built-in sample, and real photographs where this machine has them."""
 
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dinov2.data.sample import make_sample
-from dinov2.storage import Store
+from dinov2.storage import Store, places
 from tests.lab import Cluster, ObjectStore, running_cluster, running_object_store
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -56,3 +57,15 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
     """An S3 server; mark tests that use it `s3`."""
     with running_object_store(tmp_path_factory.mktemp("s3")) as running:
         yield running
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store in a new bucket; this process has the keys."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    places._s3.cache_clear()
+    yield Store(f"{object_store.bucket()}/prefix")
+    places._s3.cache_clear()

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = [
-    "errors", "config", "settings", "storage", "progress",
+    "errors", "credentials", "config", "settings", "storage", "progress",
     "data", "models", "curation", "training", "evaluation", "registry", "launch", "stages", "cli",
 ]  # fmt: skip
 FILES = sorted((ROOT / "dinov2").rglob("*.py"))

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from dinov2.config import Config
+from dinov2.credentials import credential_in_url
 from dinov2.data.filters import FilterConfig
 
 Role = Literal["pool", "curated", "evaluation"]
@@ -31,6 +32,13 @@ class SourceConfig(Config):
     test_fraction: float | None = Field(
         None, ge=0, lt=1, description="share of the labelled images held out for tests; by default 0.3, of a pool 0"
     )
+
+    @field_validator("uri")
+    @classmethod
+    def _holds_no_credential(cls, uri: str) -> str:
+        if why := credential_in_url(uri):
+            raise ValueError(f"{why}; credentials belong into the environment or a profile")
+        return uri
 
     @property
     def held_out(self) -> float:

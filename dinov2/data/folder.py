@@ -9,7 +9,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from dinov2.data.config import SourceConfig
 from dinov2.data.entries import Entry, is_candidate, listing_digest, version_of
-from dinov2.data.places import fetch, locate
+from dinov2.data.places import asked, fetch, locate
 from dinov2.errors import DataError
 from dinov2.storage import Store
 
@@ -42,7 +42,7 @@ class FolderSource:
         return listing_digest(self._listing())
 
     def _listing(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        if not self._fs.isdir(self._base):
+        if not asked(self._fs, self._base, lambda: self._fs.isdir(self._base)):
             what = "is a file" if self._fs.exists(self._base) else "does not exist"
             raise DataError(
                 f"source {self._name}: {self._uri} {what}; a source is a folder, *.tar shards, a .parquet list of "
@@ -57,7 +57,7 @@ class FolderSource:
         if isinstance(self._fs, LocalFileSystem):
             yield from _below(self._base)
         else:
-            yield from self._fs.find(self._base, detail=True).items()
+            yield from asked(self._fs, self._base, lambda: self._fs.find(self._base, detail=True)).items()
 
 
 def _below(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -19,7 +19,7 @@ from dinov2.data.masks import MaskConfig, batch_masks
 from dinov2.data.order import image_at
 from dinov2.data.sources import ImageReader
 from dinov2.data.stream import read_image
-from dinov2.errors import DataError
+from dinov2.errors import UnreachableError, UserError
 
 PREFETCH = 4
 LINGER_S = 5.0
@@ -123,10 +123,10 @@ def batches(dataset: CropBatches, start: int, stop: int, workers: int, pin: bool
     )
     try:
         yield from loader
-    except DataError as error:  # a worker's comes wrapped in its traceback
-        raise DataError(
-            str(error).strip().splitlines()[-1].removeprefix(f"{DataError.__module__}.DataError: ")
-        ) from None
+    except (UserError, UnreachableError) as error:  # a worker's comes wrapped in its traceback
+        kind = type(error)
+        text = str(error).strip().splitlines()[-1]
+        raise kind(text.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")) from None
 
 
 def _settle(_: int) -> None:

@@ -1,18 +1,18 @@
 """Where a URL or path leads, and bytes from there: a missing file is not a store that does not answer."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import fsspec
 from botocore.exceptions import BotoCoreError, ParamValidationError
 from fsspec.implementations.local import LocalFileSystem
 
 from dinov2.errors import DataError
-from dinov2.storage import retried
+from dinov2.storage import locate_url, retried
 
+T = TypeVar("T")
 MAX_BYTES = 256 * 2**20
 """Files larger than this are no photographs; they are not read."""
 
@@ -22,36 +22,36 @@ def locate(uri: str, root: Path) -> tuple[Any, str]:
 
     Raises:
         DataError: the URL has a scheme that is not installed.
+        ConfigError: it holds a password.
     """
     try:
-        fs, path = fsspec.core.url_to_fs(uri if "://" in uri else str(root / uri))
+        fs, path = locate_url(uri if "://" in uri else str(root / uri))
     except (ImportError, ValueError) as error:
         raise DataError(f"{uri}: {error}") from None
-    return fs, str(path).rstrip("/")
+    return fs, path.rstrip("/")
 
 
 def fetch(fs: Any, path: str, start: int | None = None, end: int | None = None) -> bytes:
-    """Bytes `start` to `end` of a file; a remote one is tried again after an error of the network.
+    """Bytes `start` to `end` of a file; a remote file system that is away is waited for.
 
     Raises:
         OSError: the file cannot be read.
-        DataError: its file system cannot be reached: no fault of the file.
+        UnreachableError: its file system stays away: no fault of the file.
+        UserError: keys or bucket are wrong: no fault of the file either.
     """
-    if isinstance(fs, LocalFileSystem):
-        return fs.cat_file(path, start, end)
     try:
-        return retried(lambda: _fetch_remote(fs, path, start, end))
-    except (ConnectionError, TimeoutError) as error:
-        raise DataError(f"{path}: cannot be reached: {error}") from None
-
-
-def _fetch_remote(fs: Any, path: str, start: int | None, end: int | None) -> bytes:
-    try:
-        return fs.cat_file(path, start, end)
+        return asked(fs, path, lambda: fs.cat_file(path, start=start, end=end))
     except ParamValidationError:
         raise FileNotFoundError(errno.EINVAL, "not a valid name") from None
-    except BotoCoreError as error:
-        raise ConnectionError(str(error)) from None
+
+
+def asked(fs: Any, path: str, question: Callable[[], T]) -> T:
+    """The answer of a file system to a question about `path`; a remote one that is away is waited for.
+
+    Raises:
+        OSError, UnreachableError, UserError: as `fetch`.
+    """
+    return question() if isinstance(fs, LocalFileSystem) else retried(question, fs.unstrip_protocol(path))
 
 
 @contextmanager

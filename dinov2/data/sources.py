@@ -57,6 +57,8 @@ class ImageReader:
 
         Raises:
             DataError: there is no such source, or it cannot be read.
+            UserError: the keys of its store are wrong.
+            UnreachableError: its store stays away.
         """
         # Connections to remote stores do not survive a fork, so each process opens sources of its own.
         here = (os.getpid(), source)

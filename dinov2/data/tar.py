@@ -4,12 +4,13 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from dinov2.data.config import SourceConfig
 from dinov2.data.entries import Entry, is_candidate, listing_digest, version_of
-from dinov2.data.places import fetch, locate
+from dinov2.data.places import asked, fetch, locate
 from dinov2.errors import DataError
 from dinov2.storage import Store
 
@@ -75,7 +76,7 @@ class TarSource:
         """Shards relative to the folder that the pattern starts with."""
         found: list[str] = []
         for pattern in _expand(self._pattern):
-            matches = [str(path) for path in self._fs.glob(pattern)]
+            matches = [str(path) for path in asked(self._fs, pattern, partial(self._fs.glob, pattern))]
             if not matches:
                 raise DataError(f"source {self._name}: {self._uri}: there is no {pattern}")
             found.extend(match[len(self._base) + 1 :] for match in matches)

@@ -2,16 +2,22 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from dinov2.errors import UserError
 from dinov2.settings import Settings
+from dinov2.storage import retried
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+T = TypeVar("T")
 EXPERIMENT = "dinov2"
 SQLITE = "sqlite:///"
+PASSING = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+"""What MLflow's client calls a server that does not answer, or says that it cannot."""
 
 
 def tracking_uri(settings: Settings, root: Path) -> str:
@@ -20,6 +26,11 @@ def tracking_uri(settings: Settings, root: Path) -> str:
     if uri.startswith(SQLITE):
         return f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
     return uri
+
+
+def artifacts_uri(settings: Settings, root: Path) -> str:
+    """Where MLflow keeps artifacts when it has no server elsewhere; a relative folder is taken from `root`."""
+    return settings.artifacts if "://" in settings.artifacts else str(root / settings.artifacts)
 
 
 def connect(settings: Settings, root: Path) -> "MlflowClient":
@@ -50,8 +61,45 @@ def experiment_id(client: "MlflowClient", settings: Settings, root: Path) -> str
         return found.experiment_id
     embedded = tracking_uri(settings, root).startswith(SQLITE)
     try:
-        return client.create_experiment(EXPERIMENT, str(root / settings.artifacts) if embedded else None)
+        return client.create_experiment(EXPERIMENT, artifacts_uri(settings, root) if embedded else None)
     except MlflowException:
         if found := client.get_experiment_by_name(EXPERIMENT):  # another process was first
             return found.experiment_id
         raise
+
+
+def waited_for(action: Callable[[], T], settings: Settings, root: Path) -> T:
+    """Do `action`, which may be done several times; MLflow is waited for while it is away, two minutes.
+
+    Raises:
+        UnreachableError: it stays away.
+        UserError: the keys of its artifacts are wrong, or their place is full.
+        MlflowException: it refuses.
+    """
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import ClientError
+    from mlflow.exceptions import MlflowException
+
+    def attempt() -> T:
+        try:
+            return action()
+        except MlflowException as error:
+            if error.error_code in PASSING and _of_the_server(error):
+                raise ConnectionError(error.message) from error
+            raise
+        except Boto3Error as error:  # of an upload, which does not chain what S3 answered
+            if isinstance(error.__context__, ClientError):
+                raise error.__context__ from None
+            raise UserError(f"{artifacts_uri(settings, root)}: {error}") from error
+
+    return retried(attempt, tracking_uri(settings, root))
+
+
+def _of_the_server(error: BaseException | None) -> bool:
+    """Whether a server answered so, or none did: MLflow's own faults on this side have the same code."""
+    from mlflow.exceptions import RestException
+    from requests import RequestException
+
+    while error and not isinstance(error, RestException | RequestException):
+        error = error.__cause__ or error.__context__
+    return error is not None

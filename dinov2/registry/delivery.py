@@ -1,5 +1,6 @@
 """What the messages of a run mean to MLflow."""
 
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +19,13 @@ PARAMS_AT_ONCE = 100
 
 
 def unreachable() -> tuple[type[Exception], ...]:
-    """What MLflow's client raises when its server, or the disk, cannot be reached."""
+    """What MLflow's client raises when its server, its artifacts' store or the disk cannot be reached."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return (MlflowException, SQLAlchemyError, OSError)
+    return (MlflowException, SQLAlchemyError, OSError, Boto3Error, BotoCoreError, ClientError)
 
 
 class Delivery:
@@ -33,9 +36,9 @@ class Delivery:
         run_id: MLflow's name of it; empty before.
     """
 
-    def __init__(self, settings: Settings, root: Path, digest: str) -> None:
-        """Nothing is sent yet."""
-        self._settings, self._root, self._digest = settings, root, digest
+    def __init__(self, settings: Settings, root: Path, digest: str, opening: Message) -> None:
+        """Nothing is sent yet; `opening` is the message that the run is found or made by."""
+        self._settings, self._root, self._digest, self._opening = settings, root, digest, opening
         self._client: MlflowClient | None = None
         self.opened = threading.Event()
         self.run_id = ""
@@ -44,10 +47,12 @@ class Delivery:
         """Send messages in order, neighbouring figures together.
 
         Raises:
-            MlflowException, SQLAlchemyError, OSError: what `unreachable` lists.
+            MlflowException, SQLAlchemyError, OSError and more: what `unreachable` lists.
         """
         if self._client is None:
             self._client = connect(self._settings, self._root)
+        if not self.run_id:  # what earlier work could not send goes first, and knows no run
+            self._open(self._client, self._opening)
         metrics: list[Message] = []
         for message in messages:
             if message["kind"] == "metric":
@@ -57,8 +62,12 @@ class Delivery:
             metrics = []
             if message["kind"] == "open":
                 self._open(self._client, message)
-            elif message["kind"] == "picture":
+            elif message["kind"] == "curve":
+                self._log(self._client, self._lacking(self._client, message))
+            elif message["kind"] == "picture" and Path(message["path"]).is_file():
                 self._client.log_artifact(self.run_id, message["path"])
+            elif message["kind"] == "picture":
+                print(f"tracking: {message['path']}: gone before it was sent", file=sys.stderr, flush=True)
             else:
                 self._client.set_terminated(self.run_id, message["status"])
         self._log(self._client, metrics)
@@ -81,6 +90,17 @@ class Delivery:
             client.log_batch(run.info.run_id, params=params[start : start + PARAMS_AT_ONCE])
         self.run_id = run.info.run_id
         self.opened.set()
+
+    def _lacking(self, client: "MlflowClient", message: Message) -> list[Message]:
+        """Figures of a curve's rows that the run does not have: who should have sent them is no more."""
+        keys = sorted({key for row in message["rows"] for key in row["metrics"]})
+        known = {(key, point.step) for key in keys for point in client.get_metric_history(self.run_id, key)}
+        return [
+            {"key": key, "value": value, "step": row["step"], "timestamp": message["timestamp"]}
+            for row in message["rows"]
+            for key, value in row["metrics"].items()
+            if (key, row["step"]) not in known
+        ]
 
     def _log(self, client: "MlflowClient", messages: list[Message]) -> None:
         from mlflow.entities import Metric

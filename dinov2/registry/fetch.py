@@ -2,12 +2,13 @@
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dinov2.errors import ConfigError, UserError
 from dinov2.models import load_backbone
-from dinov2.registry.client import connect, tracking_uri
+from dinov2.registry.client import connect, tracking_uri, waited_for
 from dinov2.settings import Settings
 from dinov2.storage import atomic_path
 
@@ -32,7 +33,8 @@ def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
 
     Raises:
         ConfigError: `path` does not end in .safetensors.
-        UserError: MLflow has no such version, or cannot be reached.
+        UserError: MLflow has no such version.
+        UnreachableError: MLflow stays away.
     """
     if path.suffix != SUFFIX:
         raise ConfigError(f"{path}: the file to write must end in {SUFFIX}")
@@ -45,7 +47,7 @@ def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
     mlflow.set_registry_uri(tracking_uri(settings, root))
     try:
         with tempfile.TemporaryDirectory() as folder:
-            model = Path(mlflow.artifacts.download_artifacts(f"{PREFIX}{name}/{version}", dst_path=folder))
+            model = Path(waited_for(partial(_download, f"{PREFIX}{name}/{version}", folder), settings, root))
             found = list(model.glob(f"artifacts/*{SUFFIX}"))
             if len(found) != 1:
                 raise UserError(f"{uri}: has {len(found)} files *{SUFFIX} where one is expected")
@@ -57,6 +59,12 @@ def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
     return f"{name} version {version}"
 
 
+def _download(uri: str, folder: str) -> str:
+    import mlflow
+
+    return mlflow.artifacts.download_artifacts(uri, dst_path=folder)
+
+
 def registered(uri: str, settings: Settings, root: Path) -> tuple[str, str, str]:
     """Name and version of a registered model, whatever alias leads to it, and the sha256 of its weights.
 
@@ -66,7 +74,8 @@ def registered(uri: str, settings: Settings, root: Path) -> tuple[str, str, str]
         root: the workspace, which relative places are taken from.
 
     Raises:
-        UserError: MLflow has no such version, or cannot be reached, or the version was not registered from here.
+        UserError: MLflow has no such version, or the version was not registered from here.
+        UnreachableError: MLflow stays away.
     """
     found = _version(uri, settings, root)
     if WEIGHTS_TAG not in found.tags:
@@ -85,6 +94,7 @@ def _version(uri: str, settings: Settings, root: Path) -> "ModelVersion":
         raise UserError(f"{uri!r}: not models:/NAME/VERSION or models:/NAME@ALIAS")
     client = connect(settings, root)
     try:
-        return client.get_model_version_by_alias(name, alias) if at else client.get_model_version(name, version)
+        find = client.get_model_version_by_alias if at else client.get_model_version
+        return waited_for(lambda: find(name, alias or version), settings, root)
     except MlflowException as error:
         raise UserError(f"{uri}: {error.message}") from error

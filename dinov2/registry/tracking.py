@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from dinov2.settings import Settings
 
 START_S = 30.0
 """How long work waits for its run before it begins without knowing it."""
-FLUSH_S = 30.0
+FLUSH_S = 120.0
 """How long finished work waits for its last figures to be delivered."""
+STOPPED_FLUSH_S = 10.0
+"""The same of work that was told to stop, which goes on later: its checkpoint has them too."""
 
 
 class Run:
@@ -32,9 +34,14 @@ class Run:
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Figures of one step, the points of curves."""
-        now = round(time.time() * 1000)
+        now = _now()
         for key, value in metrics.items():
             self._outbox.post({"kind": "metric", "key": key, "value": float(value), "step": step, "timestamp": now})
+
+    def restore(self, rows: Mapping[int, dict[str, float]]) -> None:
+        """Figures of the steps that were done before; what was kept from arriving is sent now."""
+        told = [{"step": step, "metrics": metrics} for step, metrics in rows.items()]
+        self._outbox.post({"kind": "curve", "rows": told, "timestamp": _now()})
 
     def summary(self, metrics: dict[str, float]) -> None:
         """Figures of the work as a whole."""
@@ -62,10 +69,11 @@ def tracked(
         params: parameters of the work; nested ones get dotted names.
         inputs: digests of what it reads, by name.
     """
-    delivery = Delivery(settings, root, digest)
+    opening = {"kind": "open", "name": name, "params": _flat(params), "inputs": inputs}
+    delivery = Delivery(settings, root, digest, opening)
     kept = root / "var" / "tracking" / f"{digest}.jsonl"
     outbox = Outbox(delivery, unreachable(), kept)
-    outbox.post({"kind": "open", "name": name, "params": _flat(params), "inputs": inputs})
+    outbox.post(opening)
     if not delivery.opened.wait(START_S):
         _say(f"{tracking_uri(settings, root)} does not answer; going on without it ({outbox.last_failure})")
     status = "FAILED"
@@ -77,7 +85,7 @@ def tracked(
         raise
     finally:
         outbox.post({"kind": "status", "status": status})
-        if left := outbox.close(FLUSH_S):
+        if left := outbox.close(STOPPED_FLUSH_S if status == "KILLED" else FLUSH_S):
             _say(f"{left} messages could not be delivered ({outbox.last_failure}); they are kept in {kept}")
 
 
@@ -89,6 +97,10 @@ def _flat(params: dict[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{key}"] = str(value)
     return flat
+
+
+def _now() -> int:
+    return round(time.time() * 1000)
 
 
 def _say(text: str) -> None:

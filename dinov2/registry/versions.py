@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dinov2.registry.client import connect, experiment_id, tracking_uri
+from dinov2.registry.client import connect, experiment_id, tracking_uri, waited_for
 from dinov2.registry.delivery import DIGEST_TAG
 from dinov2.settings import Settings
 
@@ -21,7 +21,7 @@ SERVED = Path(__file__).with_name("served.py")
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = (
     "torch", "numpy", "pandas", "opencv-python-headless", "pillow", "pyarrow", "safetensors", "pydantic",
-    "pydantic-settings", "pyyaml", "rich", "fsspec", "scikit-image", "scikit-learn",
+    "pydantic-settings", "pyyaml", "rich", "fsspec", "s3fs", "scikit-image", "scikit-learn",
 )  # fmt: skip
 """What the served model imports, beside MLflow; the package itself travels with it."""
 
@@ -52,7 +52,15 @@ class Entry:
 
 
 def register(entry: Entry, settings: Settings, root: Path) -> "ModelVersion":
-    """Make the version of `entry`, or find it when it is there, and let `candidate` point to it."""
+    """Make the version of `entry`, or find it when it is there, and let `candidate` point to it.
+
+    Raises:
+        UnreachableError, UserError, MlflowException: as `waited_for`.
+    """
+    return waited_for(lambda: _register(entry, settings, root), settings, root)
+
+
+def _register(entry: Entry, settings: Settings, root: Path) -> "ModelVersion":
     client = connect(settings, root)
     found = _find(client, entry)
     if found is None:

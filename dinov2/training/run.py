@@ -44,6 +44,8 @@ class Run:
             self.trainee.load(state["trainee"])
             self.objective.load(state["objective"])
             self.history.load(curve)
+            if self.tracker:
+                self.tracker.restore({int(row["iteration"]): row for row in self.history.rows})
         return self
 
     def save(self) -> None:

@@ -1,5 +1,6 @@
 """What a run is told to do, and where."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,9 @@ class Tracker(Protocol):
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Take the metrics of a step; never waits for a network."""
+
+    def restore(self, rows: Mapping[int, dict[str, float]]) -> None:
+        """Take those of steps done before the run was resumed: who had them may have lost them."""
 
 
 @dataclass(frozen=True)

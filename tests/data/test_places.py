@@ -2,9 +2,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from fsspec.implementations.memory import MemoryFileSystem
 
-from dinov2 import storage
 from dinov2.data.places import fetch, listing
-from dinov2.errors import DataError
+from dinov2.errors import DataError, UnreachableError
+from dinov2.storage import patience
 
 
 class Flaky(MemoryFileSystem):
@@ -25,7 +25,7 @@ class Flaky(MemoryFileSystem):
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
 
 
 def test_a_store_that_answers_late_is_waited_for() -> None:
@@ -34,8 +34,9 @@ def test_a_store_that_answers_late_is_waited_for() -> None:
     assert fetch(flaky, "/late.jpg", 2, 5) == b"234"
 
 
-def test_a_store_that_never_answers_is_no_fault_of_the_file() -> None:
-    with pytest.raises(DataError, match=r"/late\.jpg: cannot be reached: Could not connect"):
+def test_a_store_that_never_answers_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.05)
+    with pytest.raises(UnreachableError, match=r"^memory:///late\.jpg: given up after 0 s: EndpointConnectionError: "):
         fetch(Flaky(failures=99), "/late.jpg")
 
 

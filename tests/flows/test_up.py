@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from dinov2.settings import Settings
-from flows.up import database
+from flows.up import _mlflow, database
 from tests.flows.conftest import Workspace, wait_for
 
 SCHEDULED = """
@@ -100,6 +100,15 @@ def test_a_database_of_the_workspace_is_served(path: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("tracking", ["http://mlflow:5000", "databricks", "sqlite:////mnt/mlflow.db", "sqlite:///../x"])
 def test_mlflow_elsewhere_is_not_served(tracking: str, tmp_path: Path) -> None:
     assert database(Settings(tracking=tracking), tmp_path) is None
+
+
+@pytest.mark.parametrize("artifacts", ["s3://bucket/mlflow", "{root}/artifacts"])
+def test_artifacts_go_to_a_folder_or_a_bucket(artifacts: str, tmp_path: Path) -> None:
+    place = artifacts.format(root=tmp_path)
+    command = _mlflow(tmp_path / "var" / "mlflow.db", place, 5000)
+    assert command[command.index("--artifacts-destination") + 1] == place
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == ({"var"} if "://" in place else {"var", "artifacts"})
 
 
 def test_a_port_that_is_none_is_named(workspace: Workspace) -> None:

@@ -9,7 +9,7 @@ import mlflow
 import pytest
 
 from dinov2.registry import tracking
-from dinov2.registry.client import connect, tracking_uri
+from dinov2.registry.client import artifacts_uri, connect, experiment_id, tracking_uri
 from dinov2.registry.tracking import tracked
 from dinov2.settings import Settings
 
@@ -27,6 +27,39 @@ def test_a_relative_database_is_taken_from_the_workspace_and_other_places_stay(t
     absolute = Settings(tracking="sqlite:////srv/mlflow.db")
     assert tracking_uri(absolute, tmp_path) == "sqlite:////srv/mlflow.db"
     assert tracking_uri(Settings(tracking="http://mlflow:5000"), tmp_path) == "http://mlflow:5000"
+
+
+def test_what_a_process_that_was_killed_could_not_deliver_comes_from_the_checkpoint(tmp_path: Path) -> None:
+    curve = {step: {"loss": 1 / step, "lr": 0.1} for step in range(1, 1201)}
+    with tracked(Settings(), tmp_path, "pretrain", "d1", PARAMS, INPUTS) as first:
+        for step in range(1, 601, 2):
+            first.log(step, curve[step])
+        first.log(2, {"loss": curve[2]["loss"]})
+    before = _points(tmp_path, str(first.run_id))
+    for _ in range(2):
+        with tracked(Settings(), tmp_path, "pretrain", "d1", PARAMS, INPUTS) as again:
+            again.restore(curve)
+        assert again.run_id == first.run_id
+    after = _points(tmp_path, str(first.run_id))
+    assert [(key, step, value) for key, step, value, _ in after] == [
+        (key, step, curve[step][key]) for key in ("loss", "lr") for step in curve
+    ]
+    assert set(before) < set(after)
+
+
+def _points(root: Path, run_id: str) -> list[tuple[str, int, float, int]]:
+    client = connect(Settings(), root)
+    points = [point for key in ("loss", "lr") for point in client.get_metric_history(run_id, key)]
+    return sorted((point.key, point.step, point.value, point.timestamp) for point in points)
+
+
+def test_artifacts_may_be_in_a_bucket(tmp_path: Path) -> None:
+    assert artifacts_uri(Settings(), tmp_path) == f"{tmp_path}/var/mlflow-artifacts"
+    settings = Settings(artifacts="s3://bucket/mlflow")
+    assert artifacts_uri(settings, tmp_path) == "s3://bucket/mlflow"
+    client = connect(settings, tmp_path)
+    found = client.get_experiment(experiment_id(client, settings, tmp_path))
+    assert found.artifact_location == "s3://bucket/mlflow"
 
 
 def test_resumed_work_is_the_same_run_with_all_its_figures(tmp_path: Path) -> None:
@@ -62,6 +95,22 @@ def test_resumed_work_is_the_same_run_with_all_its_figures(tmp_path: Path) -> No
     ]
     assert [file.path for file in client.list_artifacts(str(first.run_id))] == ["picture.png"]
     assert list((tmp_path / "var" / "mlflow-artifacts").rglob("picture.png"))
+
+
+def test_what_was_kept_without_its_beginning_is_sent_when_the_work_is_done_again(tmp_path: Path) -> None:
+    with tracked(Settings(), tmp_path, "pretrain", "d1", PARAMS, INPUTS) as first:
+        first.log(1, {"loss": 1.0})
+    kept = tmp_path / "var" / "tracking" / "d1.jsonl"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    late = {"kind": "metric", "key": "loss", "value": 2.0, "step": 2, "timestamp": 1}
+    gone = {"kind": "picture", "path": str(tmp_path / "gone.png")}
+    kept.write_text("".join(json.dumps(each) + "\n" for each in (late, gone, {"kind": "status", "status": "KILLED"})))
+    with tracked(Settings(), tmp_path, "pretrain", "d1", PARAMS, INPUTS) as second:
+        second.log(3, {"loss": 3.0})
+    assert not kept.exists()
+    assert second.run_id == first.run_id
+    history = connect(Settings(), tmp_path).get_metric_history(str(first.run_id), "loss")
+    assert {point.step: point.value for point in history} == {1: 1.0, 2: 2.0, 3: 3.0}
 
 
 def test_a_server_that_never_answers_delays_only_start_and_end_and_its_figures_arrive_later(

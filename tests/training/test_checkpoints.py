@@ -26,7 +26,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.optim import AdamW
 
-from dinov2.errors import DataError, UserError
+from dinov2.errors import DataError, UnreachableError, UserError
 from dinov2.storage import Store
 from dinov2.training.checkpoints import Checkpoints
 from dinov2.training.sharding import process_group
@@ -291,6 +291,42 @@ def test_an_error_that_cannot_be_pickled_is_told_too(store: Store, monkeypatch: 
     checkpoints.save(1, tensors(1.0), {"rows": [1]})
     with pytest.raises(UserError, match=r"could not be written: rank 0: UnsendableError: no connection$"):
         checkpoints.wait()
+
+
+def test_a_store_that_stays_away_is_neither_a_mistake_nor_damage(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints, usual = saved(store, 1, 2), LocalFileSystem._open
+
+    def stay_away(self: Any, path: str, mode: str = "rb", **told: Any) -> Any:
+        if path.endswith(".distcp"):
+            raise UnreachableError("given up")
+        return usual(self, path, mode, **told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFileSystem, "_open", stay_away)
+        checkpoints.save(3, tensors(3.0), {"rows": [3]})
+        with pytest.raises(UnreachableError, match=r"d/00000003: this checkpoint could not be written: .*given up$"):
+            checkpoints.wait()
+        with pytest.raises(UnreachableError, match="rank 0: given up"):
+            loaded(checkpoints)
+    assert capfd.readouterr().err == ""
+    assert loaded(checkpoints) == (2, 2.0)
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints, usual = saved(store, 1, 2), LocalFileSystem._open
+
+    def refuse(self: Any, path: str, mode: str = "rb", **told: Any) -> Any:
+        if path.endswith(".distcp"):
+            raise PermissionError(13, "access refused", path)
+        return usual(self, path, mode, **told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFileSystem, "_open", refuse)
+        with pytest.raises(Exception, match="access refused"):
+            loaded(checkpoints)
+    assert loaded(checkpoints) == (2, 2.0)
 
 
 def test_an_old_checkpoint_that_cannot_be_removed_is_no_longer_one_and_does_not_spoil_the_new(

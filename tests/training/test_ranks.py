@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -331,6 +331,9 @@ class StopAfter:
     def __init__(self, step: int) -> None:
         self.step = step
         self.steps: list[int] = []
+
+    def restore(self, rows: Mapping[int, dict[str, float]]) -> None:
+        pass
 
     def log(self, step: int, _: dict[str, float]) -> None:
         self.steps.append(step)

@@ -13,6 +13,9 @@ from dinov2.data.sample.plan import SETS, identity
 from dinov2.errors import DataError
 from dinov2.storage import Store
 
+SAMPLE = "sample:"
+"""How the URI of a set of the sample begins."""
+
 
 class SampleSource:
     """`sample:pool`, `sample:curated` or `sample:labelled`: a folder in the store, made on first use."""
@@ -21,10 +24,10 @@ class SampleSource:
 
     def __init__(self, config: SourceConfig, store: Store, root: Path) -> None:
         self._config, self._store, self._root = config, store, root
-        self._set = config.uri.removeprefix("sample:")
+        self._set = config.uri.removeprefix(SAMPLE)
         self._lock = Lock()
         if self._set not in SETS:
-            allowed = ", ".join(f"sample:{name}" for name in SETS)
+            allowed = ", ".join(f"{SAMPLE}{name}" for name in SETS)
             raise DataError(f"source {config.name}: {config.uri}: no such set of the sample; allowed: {allowed}")
 
     def entries(self) -> Iterator[Entry]:

@@ -17,10 +17,10 @@ from typing import Any
 
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 
-from dinov2.errors import DataError, UserError
+from dinov2.errors import DataError, UnreachableError, UserError
 from dinov2.storage import Store
 from dinov2.training.checkpoints.files import CHECKSUMS, Checksum, damage, read, write
-from dinov2.training.checkpoints.ranks import Ranks, in_one_line
+from dinov2.training.checkpoints.ranks import Ranks, in_one_line, waited_in_vain
 from dinov2.training.checkpoints.retention import Shelf
 
 COPY = StagingOptions(
@@ -84,6 +84,7 @@ class Checkpoints:
 
         Raises:
             UserError: it could not be written.
+            UnreachableError: it could not, since the store stays away.
         """
         if failure := self._outcome():
             raise failure
@@ -110,12 +111,13 @@ class Checkpoints:
             DataError: there are checkpoints but all are damaged, that of step `only` is damaged or not there, or the
                 newest whole one does not fit `state`.
             UserError: the store cannot be listed.
+            UnreachableError: the store stays away.
         """
         self.wait()
         try:
             steps = self._ranks.first(self.steps)
-        except UserError as error:
-            raise UserError(f"{self.shelf.url}: cannot be listed: {error}") from error
+        except (UserError, UnreachableError) as error:
+            raise type(error)(f"{self.shelf.url}: cannot be listed: {error}") from error
         for step in reversed([step for step in steps if only in (None, step)]):
             name = self.shelf.name(step)
             problem = damage(self.store, name, self.shelf.marker(step), self._ranks)
@@ -132,7 +134,7 @@ class Checkpoints:
             )
         return None
 
-    def _outcome(self) -> UserError | None:
+    def _outcome(self) -> UserError | UnreachableError | None:
         """Wait for the save under way; what kept it from being written."""
         if self._saving is None:
             return None
@@ -141,7 +143,8 @@ class Checkpoints:
         if error is None:
             return None
         url = self.store.url_of(self.shelf.name(step))
-        failure = UserError(f"{url}: this checkpoint could not be written: {in_one_line(error)}")
+        kind = UnreachableError if waited_in_vain(error) else UserError
+        failure = kind(f"{url}: this checkpoint could not be written: {in_one_line(error)}")
         failure.__cause__ = error
         return failure
 

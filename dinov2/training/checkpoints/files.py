@@ -10,9 +10,9 @@ import torch.distributed.checkpoint as dcp
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch.distributed.checkpoint.api import CheckpointException
 
-from dinov2.errors import DataError
+from dinov2.errors import DataError, UnreachableError, UserError
 from dinov2.storage import Store, retried
-from dinov2.training.checkpoints.ranks import Ranks, in_one_line
+from dinov2.training.checkpoints.ranks import Ranks, in_one_line, waited_in_vain
 from dinov2.training.checkpoints.storage import Reader, Writer
 
 EXTRA, INDEX = "extra.json", ".metadata"
@@ -61,11 +61,13 @@ def read(store: Store, folder: str, state: dict[str, Any], ranks: Ranks) -> dict
 
     Raises:
         DataError: it does not fit `state`, or cannot be read after all.
+        UnreachableError: the store stays away.
     """
     try:
         dcp.load(state, storage_reader=Reader(store, folder), process_group=ranks.group)
     except CheckpointException as error:
-        raise DataError(f"{store.url_of(folder)}: cannot be loaded: {in_one_line(error)}") from error
+        told = UnreachableError if waited_in_vain(error) else DataError
+        raise told(f"{store.url_of(folder)}: cannot be loaded: {in_one_line(error)}") from error
     return ranks.first(lambda: json.loads(store.read(f"{folder}/{EXTRA}")))
 
 
@@ -90,6 +92,8 @@ def _damage(store: Store, folder: str, marker: str, part: int, parts: int) -> st
         return f"{checked}: missing"
     except ValidationError:
         return f"{checked}: not a list of checksums"
+    except (UnreachableError, UserError, PermissionError):
+        raise  # the checkpoint may be whole, and the one before it is no nearer
     except Exception as error:  # whatever keeps this one from being read, the one before it may be whole
         return f"{checked}: unreadable ({in_one_line(error)})"
     return None
@@ -102,11 +106,8 @@ def checksums(store: Store, folder: str, names: Iterable[str]) -> dict[str, Chec
         FileNotFoundError: one is not there.
     """
 
-    fs = store.fs
-    fs.invalidate_cache()  # sizes and tags that this thread remembers may be of an earlier save of the same step
-
     def read_one(name: str) -> Checksum:
-        with fs.open(store.path(f"{folder}/{name}"), "rb") as file:
+        with store.fs.open(store.path(f"{folder}/{name}"), "rb") as file:
             return Checksum(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size=file.tell())
 
-    return {name: retried(functools.partial(read_one, name)) for name in names}
+    return {name: retried(functools.partial(read_one, name), store.url_of(f"{folder}/{name}")) for name in names}
