@@ -62,8 +62,15 @@ class _Lines:
         print(f"{self._description}: {text}", file=sys.stderr, flush=True)
 
 
+class _Silent:
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Tell nobody."""
+
+
 @contextmanager
-def progress(description: str, total: int, unit: str = "images", done: int = 0) -> Iterator[Progress]:
+def progress(
+    description: str, total: int, unit: str = "images", done: int = 0, silent: bool = False
+) -> Iterator[Progress]:
     """Show progress towards `total` while the block runs.
 
     Args:
@@ -71,7 +78,11 @@ def progress(description: str, total: int, unit: str = "images", done: int = 0) 
         total: how many `unit` there are.
         unit: what is counted, a plural.
         done: how many were done already, by a run that this one resumes.
+        silent: show nothing, where another process tells of the same.
     """
+    if silent:
+        yield _Silent()
+        return
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (

@@ -36,3 +36,9 @@ def test_away_from_a_terminal_lines_tell_count_rate_and_time_left(
 def test_tracking_yields_every_item(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(track("abc", "letters", total=3, unit="letters")) == ["a", "b", "c"]
     assert "letters: 3/3 letters" in capsys.readouterr().err
+
+
+def test_one_of_several_processes_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("train", total=2, silent=True) as shown:
+        shown.advance(2, "loss 2.5")
+    assert capsys.readouterr().err == ""
