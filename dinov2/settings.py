@@ -8,9 +8,13 @@ from typing import Literal
 from pydantic import Field, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dinov2.credentials import credential_in_url, masked
 from dinov2.errors import ConfigError
 
 MOST_WORKERS = 16
+CREDENTIALS = (
+    "S3 takes credentials from AWS_* or a profile, MLflow from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+)
 
 
 class Settings(BaseSettings):
@@ -21,8 +25,10 @@ class Settings(BaseSettings):
     store: str = Field("var/store", description="fsspec URL for images, shards, embeddings and checkpoints")
     tracking: str = Field("sqlite:///var/mlflow.db", description="MLflow tracking and registry URI")
     artifacts: str = Field("var/mlflow-artifacts", description="where MLflow keeps artifacts when it has no server")
-    launcher: Literal["local"] = Field("local", description="where training jobs run")
+    launcher: Literal["local", "kubernetes"] = Field("local", description="where the jobs of stages run")
     processes: PositiveInt = Field(1, description="training processes on this machine, one a device")
+    nodes: PositiveInt = Field(1, description="machines that train together; a launcher sets it where they do")
+    rerun: bool = Field(False, description="jobs that have finished or failed are run again")
     jobs: PositiveInt = Field(1, description="processes that a step of curation is shared out to on this machine")
     scratch: str = Field("var/scratch", description="local folder for what curation cannot hold in memory")
     threads: int = Field(0, ge=0, description="CPU threads for each process; 0 shares the cores out evenly")
@@ -69,13 +75,18 @@ def load_settings() -> Settings:
     """The settings of this process.
 
     Raises:
-        ConfigError: a `DINOV2_*` variable has an impossible value.
+        ConfigError: a `DINOV2_*` variable has an impossible value, or holds a credential, which is not shown.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         lines = [f"DINOV2_{str(e['loc'][0]).upper()}: {e['input']!r}: {e['msg']}" for e in error.errors()]
         raise ConfigError("\n".join(lines)) from None
+    for name in ("store", "tracking", "artifacts"):
+        url = getattr(settings, name)
+        if why := credential_in_url(url):
+            raise ConfigError(f"DINOV2_{name.upper()}: {masked(url)!r}: {why}; {CREDENTIALS}")
+    return settings
 
 
 def workspace() -> Path:

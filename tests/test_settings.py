@@ -29,3 +29,11 @@ def test_a_folder_that_is_no_workspace_is_told(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"no params\.yaml here; run this in the root of a checkout"):
         workspace()
+
+
+@pytest.mark.parametrize("name", ["DINOV2_STORE", "DINOV2_TRACKING", "DINOV2_ARTIFACTS"])
+def test_a_password_in_a_setting_is_refused_and_not_repeated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "https://me:hunter2@example.com/x")
+    with pytest.raises(ConfigError, match=rf"^{name}: 'https://\*\*\*@example.com/x': its URL has a user") as told:
+        load_settings()
+    assert "hunter2" not in str(told.value)

@@ -1,15 +1,11 @@
 """Jobs as processes of this machine."""
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 from dinov2.errors import EXIT_USER_ERROR, UserError
 from dinov2.launch.indexed import run_indexes
-from dinov2.launch.job import EXIT_CODES, Job
+from dinov2.launch.job import Job
+from dinov2.launch.together import run_together
 from dinov2.settings import Settings
 
 
@@ -26,35 +22,20 @@ def run_locally(job: Job, settings: Settings, root: Path) -> None:
         UserError: the job said that its input or parameters are wrong.
         JobFailedError: it failed otherwise, was told to stop, or left an output unwritten.
     """
-    code = run_indexes(job, settings, root) if job.indexes > 1 else _run_together(job, settings, root)
+    code, why = (run_indexes(job, settings, root), "") if job.indexes > 1 else _together(job, settings, root)
     if code == EXIT_USER_ERROR:
         raise UserError(f"{job.name}: stopped by the error above")
     if code:
-        raise JobFailedError(f"{job.name}: ended with exit code {code}")
+        raise JobFailedError(f"{job.name}: ended with exit code {code}{why}")
     missing = [path for path in job.outputs if not path.exists()]
     if missing:
         raise JobFailedError(f"{job.name}: ended well but did not write {missing[0]}")
 
 
-def _run_together(job: Job, settings: Settings, root: Path) -> int:
-    torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.processes}")
-    start = (sys.executable, *(torchrun if settings.processes > 1 else ()), "-m", job.module)
-    with tempfile.TemporaryDirectory() as folder:
-        codes = {EXIT_CODES: folder, "OMP_NUM_THREADS": str(settings.threads_each)}
-        code = _wait(subprocess.Popen([*start, *job.arguments], cwd=root, env=os.environ | codes))
-        return _own_code(Path(folder)) or code
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The process's exit code; a SIGTERM meanwhile is passed on to it, so that it is never left behind."""
-    before = signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
-    try:
-        return process.wait()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _own_code(folder: Path) -> int:
-    """What the first worker that failed ended with, which torchrun turns into 1; 0 when none said so."""
-    said = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    return int(said[0].read_text()) if said else 0
+def _together(job: Job, settings: Settings, root: Path) -> tuple[int, str]:
+    """The exit code; of several processes also which failed first and why, which is hard to see in what all said."""
+    several = settings.processes > 1
+    torchrun = ("--standalone", f"--nproc-per-node={settings.processes}") if several else ()
+    ended = run_together(job, torchrun, root, {"OMP_NUM_THREADS": str(settings.threads_each)})
+    failure = ended.failure
+    return ended.code, f"; rank {failure.rank} was the first:\n{failure.error}" if several and failure else ""

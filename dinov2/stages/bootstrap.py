@@ -7,11 +7,12 @@ from pathlib import Path
 
 from dinov2.curation.config import BootstrapConfig
 from dinov2.errors import ConfigError, told_in_one_line
-from dinov2.launch import Job, exit_code_kept, launch
+from dinov2.launch import Job, in_a_job
 from dinov2.stages.context import Context, open_workspace
 from dinov2.stages.files import MANIFEST
 from dinov2.stages.given import use_of
-from dinov2.stages.learnt import local_path, pool, to_file
+from dinov2.stages.job_inputs import inputs_of, key_of
+from dinov2.stages.learnt import launch_learning, local_path, pool, to_file
 from dinov2.stages.training_job import learn
 from dinov2.training.config import TrainingConfig
 from dinov2.training.work import Work
@@ -31,10 +32,16 @@ def bootstrapped(context: Context, config: BootstrapConfig) -> Path:
     own = work(context, use)
     if found := to_file(context, own.digest):
         return found
-    launch(Job(NAME, "dinov2.stages.bootstrap", (use,), (context.path(MANIFEST),), ()), context.settings, context.root)
+    launch_learning(context, job_of(context, use))
     found = to_file(context, own.digest)
     assert found, "the job has put it into the store"
     return found
+
+
+def job_of(context: Context, use: str) -> Job:
+    """The job that trains it; it runs as pretraining's does, whose batches it has."""
+    inputs, key = inputs_of(context, "embed", (MANIFEST,)), key_of(context, work(context, use).digest)
+    return Job(NAME, "dinov2.stages.bootstrap", (use,), inputs, (), stage="pretrain", key=key)
 
 
 def resolution(context: Context, config: BootstrapConfig) -> int:
@@ -42,8 +49,18 @@ def resolution(context: Context, config: BootstrapConfig) -> int:
     return config.resolution or context.params.pretrain.crops.global_size
 
 
+def training_of(config: BootstrapConfig, pretrain: TrainingConfig) -> TrainingConfig:
+    """Pretraining with fewer steps and perhaps another model."""
+    changed = {
+        "model": config.model or pretrain.model,
+        "epoch_length": pretrain.epoch_length * config.share,
+        "init_from": None,
+    }
+    return TrainingConfig.model_validate(dict(pretrain) | changed)
+
+
 def work(context: Context, use: str) -> Work:
-    """The run for one use of descriptors: pretraining with other images, fewer steps and perhaps another model.
+    """The run for one use of descriptors, on other images than pretraining's.
 
     It sees as many images of the pool as its steps have room for.
 
@@ -51,16 +68,11 @@ def work(context: Context, use: str) -> Work:
         ConfigError: this use has another kind of descriptor.
         DataError: the pool has no images.
     """
-    embed, pretrain = context.params.embed, context.params.pretrain
+    embed = context.params.embed
     config = {"copy": embed.copy_, "retrieval": embed.retrieval}[use]
     if not isinstance(config, BootstrapConfig):
         raise ConfigError(f"embed.{use}.kind: {config.kind!r}; wanted 'bootstrap'")
-    changed = {
-        "model": config.model or pretrain.model,
-        "epoch_length": pretrain.epoch_length * config.share,
-        "init_from": None,
-    }
-    training = TrainingConfig.model_validate(dict(pretrain) | changed)
+    training = training_of(config, context.params.pretrain)
     images = pool(context, training.iterations * training.batch_size)
     names = hashlib.sha256()
     for sha256 in images["sha256"]:
@@ -78,12 +90,12 @@ def work(context: Context, use: str) -> Work:
 
 def main(use: str) -> None:
     """What every process of the job executes; rank 0 puts the weights into the store."""
-    context = open_workspace()
+    context = open_workspace(checked=False)
     own = work(context, use)
     if learn(context, own) is not None:
         context.store.write_checked(f"descriptors/{own.digest}.safetensors", own.backbone.read_bytes())
 
 
 if __name__ == "__main__":
-    with exit_code_kept(), told_in_one_line():
+    with in_a_job(), told_in_one_line():
         main(*sys.argv[1:])

@@ -11,6 +11,7 @@ from dinov2.data.sources import ImageReader
 from dinov2.errors import ConfigError
 from dinov2.settings import Settings, load_settings, workspace
 from dinov2.stages.params import PARAMS, Params, check_processes, load_params
+from dinov2.stages.reach import check_reach
 from dinov2.storage import Store
 
 
@@ -74,13 +75,19 @@ class Context:
         return ImageReader([*self.params.ingest.sources, packed_source(self.store)], self.store, self.root)
 
 
-def open_workspace() -> Context:
-    """The workspace in the current folder, its parameters and settings checked against each other.
+def open_workspace(checked: bool = True) -> Context:
+    """The workspace in the current folder.
+
+    Args:
+        checked: check the parameters against what there is to run them; a process of a job need not, since who
+            launched it has, and may have other machines for other stages.
 
     Raises:
         ConfigError: it is no workspace, or a parameter or setting is wrong.
     """
     root, settings = workspace(), load_settings()
     params = load_params(root)
-    check_processes(params, settings)
+    if checked:
+        check_processes(params, settings, root)
+        check_reach(params, settings, root)
     return Context(root, params, settings)

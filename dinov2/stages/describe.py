@@ -6,8 +6,8 @@ from dinov2.curation.config import BootstrapConfig, DescriptorConfig, TrainedCon
 from dinov2.errors import ConfigError
 from dinov2.stages.bootstrap import bootstrapped, resolution
 from dinov2.stages.context import Context
-from dinov2.stages.learnt import trained
 from dinov2.stages.params import PARAMS
+from dinov2.stages.trained import trained
 from dinov2.storage import atomic_path
 
 SUFFIX = ".safetensors"

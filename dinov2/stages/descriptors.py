@@ -7,7 +7,7 @@ from dinov2.curation.descriptors import Descriptor, create_descriptor
 from dinov2.stages.bootstrap import bootstrapped, resolution
 from dinov2.stages.context import Context
 from dinov2.stages.given import given_file, use_of
-from dinov2.stages.learnt import trained
+from dinov2.stages.trained import trained
 
 
 def descriptor_of(context: Context, config: DescriptorConfig) -> Descriptor:

@@ -13,11 +13,27 @@ from dinov2.models import load_backbone
 from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context
+from dinov2.stages.whole_job import run_whole
 from dinov2.storage import atomic_path, digest, file_sha256, write_json
 
 
 def run(context: Context, item: str) -> None:
     """Write the metrics of model `item` on every labelled set, and a sheet of pictures of its features."""
+    run_whole(context, "evaluate", item)
+
+
+def reads(item: str) -> tuple[str, ...]:
+    """Files that `here` reads."""
+    return files.MANIFEST, files.weights(item)
+
+
+def writes(item: str) -> tuple[str, ...]:
+    """Files that `here` writes."""
+    return files.picture(item), files.evaluation(item)
+
+
+def here(context: Context, item: str) -> None:
+    """As `run`, in this process."""
     config, seed, device = context.params.evaluate, context.params.seed, context.device
     manifest = read_manifest(context.path(files.MANIFEST))
     sets = labelled_sets(manifest, config.datasets)

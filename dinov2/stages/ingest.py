@@ -2,6 +2,7 @@
 
 from dinov2.data.ingest import fill as look_ahead
 from dinov2.data.ingest import ingest
+from dinov2.data.sample import SAMPLE, make_sample
 from dinov2.stages.context import Context
 from dinov2.stages.curation_job import in_advance
 from dinov2.stages.files import MANIFEST, REJECTS, metrics
@@ -10,6 +11,8 @@ from dinov2.storage import write_json
 
 def run(context: Context) -> None:
     """Write the manifest, the rejects with the reason of each, and counts."""
+    if any(source.uri.startswith(SAMPLE) for source in context.params.ingest.sources):
+        make_sample(context.store)  # or every index of the job would
     in_advance(context, "ingest")
     manifest, rejects = context.path(MANIFEST), context.path(REJECTS)
     counts = ingest(context.params.ingest, context.store, context.root, context.scratch, manifest, rejects)

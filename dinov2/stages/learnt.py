@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dinov2.curation.config import TrainedConfig
-from dinov2.curation.descriptors.trained.fitted import fitted
 from dinov2.data.manifest import SCHEMA
 from dinov2.data.tables import database
 from dinov2.errors import DataError
+from dinov2.launch import Job, launch
 from dinov2.stages.context import Context
 from dinov2.stages.files import MANIFEST
 from dinov2.storage import atomic_path
@@ -54,14 +53,11 @@ def to_file(context: Context, name: str) -> Path | None:
     return path
 
 
-def trained(context: Context, config: TrainedConfig) -> Path:
-    """A local file of the descriptor that is trained on the pool; it learns first if the store has none.
+def launch_learning(context: Context, job: Job) -> None:
+    """Have a job learn what the store does not have, though it may once have had it.
 
-    It sees each image at most once: as many as its steps have room for.
+    Raises:
+        UserError: the job said that its input or parameters are wrong.
+        JobFailedError: it failed otherwise, or was told to stop.
     """
-    rows = pool(context, config.steps * config.batch_size).to_pylist()
-    seed, threads = context.params.seed, context.settings.threads_each
-    name = fitted(config, rows, context.reader, context.store, seed, threads, context.device).digest
-    path = to_file(context, name)
-    assert path, "it was put into the store"
-    return path
+    launch(job, context.settings.model_copy(update={"rerun": True}), context.root)

@@ -12,6 +12,7 @@ from dinov2.data.filters import files_of
 from dinov2.data.pack import PackConfig
 from dinov2.errors import ConfigError
 from dinov2.evaluation.config import EvaluateConfig
+from dinov2.launch import shape
 from dinov2.registry.config import RegisterConfig
 from dinov2.settings import Settings
 from dinov2.training.config import DistillConfig, HighresConfig, TrainingConfig
@@ -113,25 +114,32 @@ def load_params(root: Path) -> Params:
     return parse(Params, read_yaml(path), PARAMS)
 
 
-def check_processes(params: Params, settings: Settings) -> None:
+def check_processes(params: Params, settings: Settings, root: Path) -> None:
     """Refuse batches and parameters that cannot be shared out among the processes that would train.
+
+    Args:
+        params: the whole of params.yaml.
+        settings: of this process.
+        root: the workspace, which may say how many processes a stage has.
 
     Raises:
         ConfigError: names the key, its value and the number of processes.
     """
-    if settings.shard_over and settings.processes % settings.shard_over:
-        raise ConfigError(
-            f"DINOV2_SHARD_OVER: {settings.shard_over}: does not divide DINOV2_PROCESSES={settings.processes}"
-        )
     phases: dict[str, TrainingConfig | HighresConfig | DistillConfig] = {
         "pretrain": params.pretrain,
         "highres": params.highres,
         "distill": params.distill,
     }
     for name, phase in phases.items():
+        own = shape(name, settings, root)
+        said = f"DINOV2_PROCESSES={own.processes}"
+        if own.elsewhere:
+            said = f"the {own.processes} processes that k8s/jobs.yaml has for stages.{name}"
+        if settings.shard_over and own.processes % settings.shard_over:
+            raise ConfigError(f"DINOV2_SHARD_OVER: {settings.shard_over}: does not divide {said}")
         groups = phase.batch_size // phase.group_size
-        if groups % settings.processes:
+        if groups % own.processes:
             raise ConfigError(
                 f"{PARAMS}: {name}.batch_size: {phase.batch_size}: its {groups} groups of {name}.group_size "
-                f"{phase.group_size} do not divide over DINOV2_PROCESSES={settings.processes}"
+                f"{phase.group_size} do not divide over {said}"
             )

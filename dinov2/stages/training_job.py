@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from dinov2.errors import told_in_one_line
-from dinov2.launch import Job, exit_code_kept, launch
+from dinov2.launch import Job, in_a_job, launch
 from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context, open_workspace
+from dinov2.stages.job_inputs import key_of
 from dinov2.storage import write_json, write_text
 from dinov2.training.execution import Execution
 from dinov2.training.history import History
@@ -25,13 +26,18 @@ from dinov2.training.work import Place, Tracker, Work
 
 def run_as_job(context: Context, stage: str, *item: str) -> None:
     """Hand a stage's work to the launcher and wait for it; every process of the job calls `main` below."""
+    launch(job_of(context, stage, *item), context.settings, context.root)
+
+
+def job_of(context: Context, stage: str, *item: str) -> Job:
+    """The job that does a stage's work."""
     work = work_of(context, stage, *item)
     inputs = [context.path(name) for name in (files.CURATED, files.PACKED)]
     inputs += [path for path in (work.start, work.teacher) if path]
     outputs = [work.backbone, *([work.training] if work.training else [])]
     outputs += [context.path(name(work.name)) for name in (files.curve, files.metrics)]
-    job = Job(work.name, "dinov2.stages.training_job", (stage, *item), tuple(inputs), tuple(outputs))
-    launch(job, context.settings, context.root)
+    key, module = key_of(context, work.digest), "dinov2.stages.training_job"
+    return Job(work.name, module, (stage, *item), tuple(inputs), tuple(outputs), stage=stage, key=key)
 
 
 def work_of(context: Context, stage: str, *item: str) -> Work:
@@ -47,7 +53,7 @@ def beside(context: Context, stage: str, *item: str) -> list[Work]:
 
 def main(stage: str, *item: str) -> None:
     """Do one process's part of a stage's run; rank 0 also reports and writes the curve and the final figures."""
-    context = open_workspace()
+    context = open_workspace(checked=False)
     work = work_of(context, stage, *item)
     history = learn(context, work, beside(context, stage, *item))
     if history:
@@ -114,5 +120,5 @@ def _write(root: Path, work: Work, history: History) -> None:
 
 
 if __name__ == "__main__":
-    with exit_code_kept(), told_in_one_line():
+    with in_a_job(), told_in_one_line():
         main(*sys.argv[1:])

@@ -7,8 +7,9 @@ from typing import Self
 import torch
 import torch.distributed as dist
 
-EXIT_AGAIN = 75
-"""Exit code of a run that was told to stop and saved its state: start it again."""
+from dinov2.errors import EXIT_AGAIN
+
+__all__ = ["EXIT_AGAIN", "StopRequest", "StoppedError", "agree"]
 
 
 class StoppedError(Exception):

@@ -47,8 +47,8 @@ def test_a_mistake_of_the_user_is_told_apart_from_a_failure(module: str, tmp_pat
 def test_torchrun_does_not_hide_a_mistake_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "worker.py").write_text(
         "from dinov2.errors import UserError, told_in_one_line\n"
-        "from dinov2.launch import exit_code_kept\n"
-        "with exit_code_kept(), told_in_one_line():\n"
+        "from dinov2.launch import in_a_job\n"
+        "with in_a_job(), told_in_one_line():\n"
         "    raise UserError('the pool is empty')\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -87,3 +87,18 @@ def test_workers_use_the_python_of_the_caller(module: str, tmp_path: Path) -> No
     (tmp_path / "worker.py").write_text("import pathlib, sys; pathlib.Path('out').write_text(sys.executable)")
     launch(job(module, 0, tmp_path / "out"), Settings(processes=1), tmp_path)
     assert (tmp_path / "out").read_text() == sys.executable
+
+
+def test_of_several_processes_the_first_to_fail_is_named_with_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worker.py").write_text(
+        "import os, time\n"
+        "from dinov2.launch import in_a_job\n"
+        "with in_a_job():\n"
+        "    if os.environ['RANK'] == '0': time.sleep(60)\n"
+        "    raise ValueError('no such thing')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(JobFailedError, match=r"exit code 1; rank 1 was the first:\n(.*\n)*ValueError: no such thing"):
+        launch(Job("try", "worker", (), (), ()), Settings(processes=2), tmp_path)

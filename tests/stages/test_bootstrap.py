@@ -17,7 +17,7 @@ from dinov2.errors import ConfigError, DataError
 from dinov2.launch import Job
 from dinov2.models import load_backbone
 from dinov2.settings import Settings
-from dinov2.stages import bootstrap, files, ingest
+from dinov2.stages import bootstrap, files, ingest, learnt
 from dinov2.stages.bootstrap import bootstrapped, work
 from dinov2.stages.context import Context
 from dinov2.stages.describe import describe
@@ -84,7 +84,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
         launched.append(job)
         bootstrap.main(*job.arguments)
 
-    monkeypatch.setattr(bootstrap, "launch", launch)
+    monkeypatch.setattr(learnt, "launch", launch)
     return launched
 
 

@@ -99,18 +99,26 @@ def test_a_missing_section_is_named(tmp_path: Path) -> None:
 def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path: Path) -> None:
     params = load_params(changed(tmp_path, "pretrain.batch_size", 96))
     with pytest.raises(ConfigError, match=r"pretrain\.batch_size: 96: its 3 groups .* divide over DINOV2_PROCESSES=4"):
-        check_processes(params, Settings(processes=4))
+        check_processes(params, Settings(processes=4), ROOT)
 
 
 def test_processes_that_cannot_be_divided_into_neighbourhoods_are_refused() -> None:
     params = load_params(ROOT)
-    check_processes(params, Settings(processes=2, shard_over=2))
+    check_processes(params, Settings(processes=2, shard_over=2), ROOT)
     for shard_over in (3, 4):
         with pytest.raises(ConfigError, match=rf"DINOV2_SHARD_OVER: {shard_over}: .* divide DINOV2_PROCESSES=2"):
-            check_processes(params, Settings(processes=2, shard_over=shard_over))
+            check_processes(params, Settings(processes=2, shard_over=shard_over), ROOT)
 
 
 def test_what_is_no_yaml_is_named(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("a: [1, 2")
     with pytest.raises(ConfigError, match=r"params\.yaml: not valid YAML"):
         load_params(tmp_path)
+
+
+def test_a_password_in_a_source_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    uri = "s3://key:hunter2@bucket/pool"
+    source = {"name": "own", "uri": uri, "role": "pool"}
+    with pytest.raises(ConfigError, match=r"sources\.0\.uri: 's3://\*\*\*@bucket/pool': its URL has a") as told:
+        load_params(changed(tmp_path, "ingest.sources", [source]))
+    assert "hunter2" not in str(told.value)

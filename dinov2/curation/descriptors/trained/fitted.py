@@ -61,14 +61,7 @@ def fitted(
     Raises:
         DataError: there are fewer than two different images, or one cannot be read.
     """
-    assert config.weights is None, "a file is loaded, not fitted"
-    distinct = sorted({row["sha256"]: row for row in sorted(rows, key=lambda row: row["key"])}.items())
-    # The first ones in order of their digests are as good as any, and more would never be seen.
-    distinct = distinct[: config.steps * config.batch_size]
-    if len(distinct) < 2:
-        raise DataError(f"descriptor trained: {len(distinct)} different images to learn from; at least 2 are needed")
-    images = hashlib.sha256("".join(sha256 for sha256, _ in distinct).encode()).hexdigest()
-    name = digest("trained", VERSION, config.model_dump(mode="json", exclude={"weights", "cache_gib"}), images, seed)
+    distinct, name = _distinct(config, rows), fitted_name(config, rows, seed)
     blob = f"descriptors/{name}.safetensors"
     with fetched(store, blob) as path:
         if path:
@@ -83,6 +76,27 @@ def fitted(
     for each in (checkpoint, f"{checkpoint}.sha256"):
         store.delete(each)
     return descriptor
+
+
+def fitted_name(config: TrainedConfig, rows: Sequence[Row], seed: int) -> str:
+    """The digest of the descriptor that `fitted` gives.
+
+    Raises:
+        DataError: there are fewer than two different images.
+    """
+    images = hashlib.sha256("".join(sha256 for sha256, _ in _distinct(config, rows)).encode()).hexdigest()
+    return digest("trained", VERSION, config.model_dump(mode="json", exclude={"weights", "cache_gib"}), images, seed)
+
+
+def _distinct(config: TrainedConfig, rows: Sequence[Row]) -> list[tuple[str, Row]]:
+    """The images that a run sees, in order of `sha256`."""
+    assert config.weights is None, "a file is loaded, not fitted"
+    distinct = sorted({row["sha256"]: row for row in sorted(rows, key=lambda row: row["key"])}.items())
+    # The first ones in order of their digests are as good as any, and more would never be seen.
+    distinct = distinct[: config.steps * config.batch_size]
+    if len(distinct) < 2:
+        raise DataError(f"descriptor trained: {len(distinct)} different images to learn from; at least 2 are needed")
+    return distinct
 
 
 def train(
