@@ -71,17 +71,24 @@ class Guarded:
         self.stop()
 
 
-def run(command: Sequence[str], cwd: Path, log: Path, listener: Callable[[str], None]) -> int:
+def run(
+    command: Sequence[str],
+    cwd: Path,
+    log: Path,
+    listener: Callable[[str], None],
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Run `command` to its end and return its exit code; an exception raised meanwhile (Ctrl-C, SIGTERM) stops it.
 
     Its output goes as it comes to this process's stdout (through a terminal of its own when that is one, so that
     progress bars live), and line by line, without colours and overwritten text, to the file `log` and to `listener`.
+    `environment` is added to this process's own.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     source, sink = _terminal() if sys.stdout.isatty() else os.pipe()
     with os.fdopen(source, "rb", buffering=0) as output, log.open("w", encoding="utf-8") as file:
         try:
-            guarded = Guarded(command, sink, cwd, _environment())
+            guarded = Guarded(command, sink, cwd, {**_environment(), **(environment or {})})
         finally:
             os.close(sink)
         with guarded:
@@ -92,9 +99,11 @@ def run(command: Sequence[str], cwd: Path, log: Path, listener: Callable[[str], 
 
 
 def _environment() -> dict[str, str]:
-    """Lines as they come, and the commands of this Python's environment, whether or not it was activated."""
-    own = Path(sys.executable).parent
-    return {"PYTHONUNBUFFERED": "1", "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', '')}"}
+    """Lines as they come, the commands of this Python's environment, whether or not it was activated, and this process
+    as the one that a launcher of jobs elsewhere works for: it tells a cancelled flow from a dead one.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {"PYTHONUNBUFFERED": "1", "PATH": path, "DINOV2_CALLER": str(os.getpid())}
 
 
 def lines(chunks: Iterator[bytes]) -> Iterator[str]:

@@ -78,7 +78,8 @@ def run_stage(stage: str, upstream: list[Outcome], changed: bool, force: bool, r
     attempt = runtime.task_run.run_count
     print(f"\n── {stage} " + (f"(attempt {attempt}) " if attempt > 1 else "") + "─" * 60, flush=True)
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", *(["--force"] if force else []), stage]
-    code = run(command, root, log_of(root, stage), listen)
+    again = {"DINOV2_RERUN": "1"} if force else {}
+    code = run(command, root, log_of(root, stage), listen, again)
     if code:
         raise StageError(stage, _own_exit_code(tail, code), log_of(root, stage), list(tail))
     return outcome

@@ -72,12 +72,13 @@ def test_what_dvc_itself_refuses_is_not_retried(workspace: Workspace) -> None:
 
 def test_a_crash_is_tried_once_more(workspace: Workspace) -> None:
     stages = (workspace.root / "dvc.yaml").read_text()
-    crashing = "test -e crashed || { touch crashed; exit 1; }; echo one"
+    crashing = "echo rerun $(printenv DINOV2_RERUN || echo no); test -e crashed || { touch crashed; exit 1; }; echo one"
     workspace.write("dvc.yaml", stages.replace("echo one", crashing, 1))
     code, output = workspace.run(*FLOW, "first")
     assert code == 0, output
     assert "(attempt 2)" in output
     assert _outcomes(output) == {"first": "ran"}
+    assert [line for line in output.splitlines() if line.startswith("rerun")] == ["rerun no", "rerun no"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

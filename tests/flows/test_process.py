@@ -42,6 +42,13 @@ def test_output_goes_to_the_log_and_the_listener_and_the_exit_code_comes_back(tm
     assert log.read_text() == "out\nerr\n"
 
 
+def test_a_command_knows_whom_it_works_for_and_what_it_is_told(tmp_path: Path) -> None:
+    heard: list[str] = []
+    script = "import os; print(os.environ['DINOV2_CALLER'], os.environ['DINOV2_RERUN'])"
+    assert run([sys.executable, "-c", script], tmp_path, tmp_path / "log", heard.append, {"DINOV2_RERUN": "1"}) == 0
+    assert heard == [f"{os.getpid()} 1"]
+
+
 def test_a_signal_is_told_as_shells_do(tmp_path: Path) -> None:
     script = "import os; os.kill(os.getpid(), 9)"
     assert run([sys.executable, "-c", script], tmp_path, tmp_path / "log", print) == 137
