@@ -8,10 +8,10 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 DATA ?=
 CURATED ?=
 
-.PHONY: demo up test test-slow lint install clean help
+.PHONY: demo up test test-slow lint k8s-check install clean help
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 demo: $(INSTALLED) ## photographs in, registered backbones out; DATA=folder takes your own images
 ifneq ($(strip $(DATA)$(CURATED)),)
@@ -34,6 +34,9 @@ lint: $(INSTALLED) ## ruff and mypy
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
+
+k8s-check: $(INSTALLED) ## the manifests in k8s/, rendered and validated
+	@$(RUN) python -m k8s.check
 
 install: $(INSTALLED) ## the virtual environment
 

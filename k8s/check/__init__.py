@@ -1,0 +1,1 @@
+"""What k8s/ gives, rendered, validated strictly against Kubernetes' schemas, and held to rules of our own."""
