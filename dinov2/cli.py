@@ -112,6 +112,21 @@ def diff(
 
 
 @app.command()
+def plan(
+    stages: Annotated[list[str] | None, typer.Argument(help="Only these and what they need; all if none.")] = None,
+    manifests: Annotated[
+        str | None, typer.Option(metavar="DIR|-", help="Write the jobs' Kubernetes manifests, as files or to stdout.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+) -> None:
+    """Show what `dvc repro` would run, why, where and for how long; nothing is made, and no cluster is asked."""
+    from dinov2.stages.context import open_workspace
+    from dinov2.stages.plan import plan as look_ahead
+
+    look_ahead(open_workspace(), stages or [], manifests, as_json)
+
+
+@app.command()
 def check() -> None:
     """Check params.yaml and the settings, and do nothing else."""
     from dinov2.stages.context import open_workspace

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from dinov2.errors import EXIT_USER_ERROR, UserError
 from dinov2.stages.context import open_workspace
-from flows.graph import read_graph
+from dinov2.stages.graph import read_graph
 from flows.locks import clear_stale_dvc_locks, sole_pipeline
 from flows.servers import ServerError, ensure_prefect
 from flows.stage import StageError, run_stage

@@ -80,7 +80,7 @@ def keep_some(layout: Layout, keys: Sequence[Tensor], run: int, drop_path: float
     Returns:
         One for each branch.
     """
-    kept = _kept(run, drop_path)
+    kept = kept_of(run, drop_path)
     starts = [end - size for end, size in zip(accumulate(layout.sizes), layout.sizes, strict=True)]
     rows = []
     for (_, length), start, keys_bs in zip(layout.groups, starts, keys, strict=True):
@@ -93,7 +93,7 @@ def keep_some(layout: Layout, keys: Sequence[Tensor], run: int, drop_path: float
 
 def zero_some(layout: Layout, keys: Sequence[Tensor], run: int, drop_path: float) -> list[Branch]:
     """As `keep_some`, but the sequences that are dropped are computed all the same."""
-    kept = _kept(run, drop_path)
+    kept = kept_of(run, drop_path)
     factors = []
     for (_, length), keys_bs in zip(layout.groups, keys, strict=True):
         factors_bs = torch.zeros_like(keys_bs).scatter(1, _smallest(keys_bs, run, kept), run / kept)
@@ -101,7 +101,8 @@ def zero_some(layout: Layout, keys: Sequence[Tensor], run: int, drop_path: float
     return [Zeroed(factors_t[:, None]) for factors_t in torch.cat(factors, dim=1).unbind()]
 
 
-def _kept(run: int, drop_path: float) -> int:
+def kept_of(run: int, drop_path: float) -> int:
+    """Sequences of a run that a branch is computed for."""
     return max(1, int(run * (1.0 - drop_path)))
 
 

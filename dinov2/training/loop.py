@@ -19,6 +19,7 @@ from dinov2.training.execution import settle
 from dinov2.training.feed import feed, keys
 from dinov2.training.history import History
 from dinov2.training.network import Network
+from dinov2.training.rates import Pace
 from dinov2.training.run import Run
 from dinov2.training.sharding import process_group
 from dinov2.training.step import train_step
@@ -113,9 +114,12 @@ def _train(runs: list[Run], place: Place, mesh: DeviceMesh) -> None:
     teacher = runs[0].trainee.average if work.teacher is None else _teacher(work, work.teacher, place, mesh)
     names = ", ".join(run.work.name for run in runs)
     saved_at, stopping = time.monotonic(), False
-    with StopRequest() as stop, progress(names, config.iterations, "steps", runs[0].done) as shown:
+    pace = Pace([run.work for run in runs], teacher.backbone if work.teacher else None, place.store, place.device)
+    shown_here = progress(names, config.iterations, "steps", runs[0].done, silent=dist.get_rank() > 0)
+    with pace, StopRequest() as stop, shown_here as shown:
         for parts in feed(work, place, runs[0].done, config.iterations):
             _step(runs, teacher, parts, shown)
+            pace.step()
             done = runs[0].done
             overdue = time.monotonic() - saved_at > place.checkpoint_seconds
             due = runs[0].checkpoints.due(done) or done == config.iterations
@@ -123,6 +127,7 @@ def _train(runs: list[Run], place: Place, mesh: DeviceMesh) -> None:
             if saving:
                 for run in runs:
                     run.save()
+                pace.note()
                 saved_at = time.monotonic()
             if stopping:
                 break

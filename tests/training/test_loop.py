@@ -1,7 +1,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,10 +26,16 @@ class Recorder:
 
     def __init__(self) -> None:
         self.steps: list[int] = []
+        self.rows: dict[int, dict[str, float]] = {}
+        self.restored: dict[int, dict[str, float]] = {}
+
+    def restore(self, rows: Mapping[int, dict[str, float]]) -> None:
+        self.restored |= rows
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         assert metrics["loss"] > 0
         self.steps.append(step)
+        self.rows[step] = metrics
 
 
 class StopAt(Recorder):
@@ -48,11 +54,14 @@ class StopAt(Recorder):
 def test_a_run_that_was_stopped_ends_with_the_same_bytes(work: Works, place: Places) -> None:
     whole, broken = work("whole"), work("broken", images_digest="other")
     history = train(whole, place())
+    stopped = StopAt(2)
     with pytest.raises(StoppedError, match="saved after step 2 of 6"):
-        train(broken, place(), StopAt(2))
+        train(broken, place(), stopped)
     recorder = Recorder()
     again = train(broken, place(), recorder)
     assert recorder.steps == [3, 4, 5, 6]
+    assert recorder.restored == stopped.rows
+    assert stopped.restored == {}
     assert again.csv() == history.csv()
     assert broken.backbone.read_bytes() == whole.backbone.read_bytes()
     assert broken.training is not None
