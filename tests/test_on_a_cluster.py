@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.s3, pytest.mark
 
 BATCH = {"batch_size": 32, "group_size": 8}
 SHARED = {name: TINY[name] | BATCH for name in ("pretrain", "highres", "distill")}
-LONG = {"pretrain": BATCH | {"epochs": 4, "epoch_length": 60}}
+LONG = {"pretrain": BATCH | {"epochs": 4, "epoch_length": 30}}
 PROCESSES = "4"
 """Of the local launcher, as many as two pods of two."""
 WEIGHTS = ("weights/pretrain.safetensors", "weights/pretrain.training.safetensors")
