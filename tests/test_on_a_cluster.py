@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.s3, pytest.mark
 
 BATCH = {"batch_size": 32, "group_size": 8}
 SHARED = {name: TINY[name] | BATCH for name in ("pretrain", "highres", "distill")}
-LONG = {"pretrain": BATCH | {"epochs": 4, "epoch_length": 30}}
+LONG = {"pretrain": BATCH | {"epochs": 4, "epoch_length": 15}}
 PROCESSES = "4"
 """Of the local launcher, as many as two pods of two."""
 WEIGHTS = ("weights/pretrain.safetensors", "weights/pretrain.training.safetensors")
@@ -237,7 +237,7 @@ class Training:
         """A copy of the checkout `like`, whose store holds nothing but its images."""
         self.remote, self.root = remote, root
         shutil.copytree(like, root, ignore=shutil.ignore_patterns("var", "tmp"))
-        self.settings = remote.settings(store, DINOV2_CHECKPOINT_SECONDS="5")
+        self.settings = remote.settings(store, DINOV2_CHECKPOINT_SECONDS="10")
         remote.write_jobs(root)
         self._fs().put(str(like / "var/store/shards"), f"{self.settings['DINOV2_STORE']}/", recursive=True)
 
