@@ -132,9 +132,8 @@ def test_a_job_that_always_fails_ends_with_the_traceback_of_the_first_failing_ra
 
 def test_an_index_that_fails_twice_is_run_again_alone(place: Place, tmp_path: Path) -> None:
     runs = f"{tmp_path}/$JOB_COMPLETION_INDEX"
-    script = (
-        f"echo run >> {runs}; test $JOB_COMPLETION_INDEX = 1 && test $(wc -l < {runs}) -lt 3 && echo no disk && exit 5"
-    )
+    fails = f"test $JOB_COMPLETION_INDEX = 1 && test $(wc -l < {runs}) -lt 3"
+    script = f"echo run >> {runs}; {fails} && echo no disk && sleep 4 && exit 5"
     caller = place.call(make_job("shards", f"{script}; sleep 4", pods=3, retries=9), apart=True, retries=3)
     assert caller.wait(120) == 0, caller.said
     assert [len((tmp_path / index).read_text().split()) for index in "012"] == [1, 3, 1]
