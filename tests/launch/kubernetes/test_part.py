@@ -9,7 +9,7 @@ from dinov2.errors import EXIT_AGAIN, UnreachableError
 from dinov2.launch import Job
 from dinov2.launch.failure import Failure
 from dinov2.launch.kubernetes import part as parts
-from dinov2.launch.kubernetes.exchange import begin, deliver
+from dinov2.launch.kubernetes.exchange import begin, begun, deliver, delivered
 from dinov2.launch.kubernetes.part import Part, wait_for_delivery, work
 from dinov2.launch.together import Ended
 from dinov2.settings import Settings
@@ -87,13 +87,18 @@ def test_ranks_are_in_the_order_of_the_pods(part: Part, monkeypatch: pytest.Monk
 def test_a_pod_waits_until_the_first_has_delivered(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(NAME, part.store)
     monkeypatch.setattr(parts.time, "sleep", lambda _: deliver(JOB, NAME, 0, part.root, part.store, {}))
+    assert not delivered(NAME, 0, part.store)
     wait_for_delivery(part)
+    assert delivered(NAME, 0, part.store)
 
 
 def test_a_pod_works_again_when_the_first_has_to(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(NAME, part.store)
     monkeypatch.setattr(parts.time, "sleep", lambda _: begin(NAME, part.store))
+    before = begun(NAME, part.store)
     wait_for_delivery(part)
+    assert begun(NAME, part.store) != before
+    assert not delivered(NAME, 0, part.store)
 
 
 def test_a_pod_that_waits_in_vain_says_so(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
