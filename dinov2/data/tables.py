@@ -6,12 +6,15 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dinov2.storage import atomic_path
+
+if TYPE_CHECKING:
+    import duckdb
 
 BATCH = 1 << 16
 GIB_EACH = 0.5
@@ -50,7 +53,7 @@ def _abandoned(lock: Path) -> bool:
 
 
 @contextmanager
-def database(folder: Path, memory_gib: float, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+def database(folder: Path, memory_gib: float, threads: int) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A DuckDB connection that spills to files under `folder`, which are gone when the block ends.
 
     Args:
@@ -58,6 +61,8 @@ def database(folder: Path, memory_gib: float, threads: int) -> Iterator[duckdb.D
         memory_gib: most it takes.
         threads: CPU threads, at most; fewer where there is less than `GIB_EACH` for one.
     """
+    import duckdb  # not by the flow's process, at whose end it complains of leaks that Prefect's threads make
+
     with temporary_folder(folder, "duckdb-") as spill:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_gib * 1024:.0f}MiB",
@@ -71,13 +76,13 @@ def database(folder: Path, memory_gib: float, threads: int) -> Iterator[duckdb.D
             yield connection
 
 
-def stream(connection: duckdb.DuckDBPyConnection, query: str, params: object = None) -> Iterator[pa.RecordBatch]:
+def stream(connection: "duckdb.DuckDBPyConnection", query: str, params: object = None) -> Iterator[pa.RecordBatch]:
     """The rows of a query, a batch at a time; their order is that of its ORDER BY."""
     yield from connection.sql(query, params=params).to_arrow_reader(BATCH)
 
 
 def create_table(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: str, batches: Iterable[pa.RecordBatch]
+    connection: "duckdb.DuckDBPyConnection", name: str, columns: str, batches: Iterable[pa.RecordBatch]
 ) -> None:
     """Make the table `name` of DuckDB with these columns, written in SQL, and put the batches in."""
     connection.execute(f"CREATE TABLE {name} ({columns})")

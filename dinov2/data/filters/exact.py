@@ -1,11 +1,12 @@
 """Training images that are the same file as another one."""
 
-from typing import Literal
-
-import duckdb
+from typing import TYPE_CHECKING, Literal
 
 from dinov2.config import Config
 from dinov2.data.filters.protocol import Filter, Place
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class ExactConfig(Config):
@@ -26,7 +27,7 @@ class Exact(Filter):
     def __init__(self, config: ExactConfig, place: Place) -> None:
         """See `Filter`; there is nothing to keep."""
 
-    def among_all(self, _: duckdb.DuckDBPyConnection) -> str | None:
+    def among_all(self, _: "duckdb.DuckDBPyConnection") -> str | None:
         """See `Filter`."""
         return """
             WITH trained AS (SELECT key, sha256, role FROM images WHERE role <> 'evaluation'),

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
-import duckdb
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
@@ -14,6 +13,9 @@ from dinov2.config import Config
 from dinov2.data.filters.protocol import Filter, Place
 from dinov2.data.images import Pixels
 from dinov2.data.tables import create_table, stream
+
+if TYPE_CHECKING:
+    import duckdb
 
 VERSION = 1
 SIDE, FREQUENCIES = 32, 8
@@ -53,7 +55,7 @@ class Perceptual(Filter):
         found = dct_hash(image)
         return None if found is None else {"hash": found}
 
-    def among_all(self, tables: duckdb.DuckDBPyConnection) -> str | None:
+    def among_all(self, tables: "duckdb.DuckDBPyConnection") -> str | None:
         """See `Filter`.
 
         Images are gone through from the best to the worst; one is left out when one that was kept is near enough, for
@@ -77,7 +79,7 @@ class Perceptual(Filter):
             FROM images JOIN kept USING (hash) WHERE images.role <> 'evaluation' AND images.key <> kept.key
         """
 
-    def _likes(self, tables: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    def _likes(self, tables: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
         """Places of hashes that go, of the hash that each goes for, and their distance."""
         if not self._bits:
             return

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import duckdb
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dinov2.config import Config
 from dinov2.data.images import Pixels
 from dinov2.errors import ConfigError
 from dinov2.storage import Store, file_sha256
+
+if TYPE_CHECKING:
+    import duckdb
 
 FULL = 1 << 30
 """More pixels than any image has on a side: it is wanted as it is."""
@@ -89,7 +90,7 @@ class Filter:
     def change(self, image: Pixels, sha256: str) -> Changed | None:
         """What takes the place of an (H, W, 3) image at full size, whose file has this digest; None: it stays."""
 
-    def among_all(self, tables: duckdb.DuckDBPyConnection) -> str | None:
+    def among_all(self, tables: "duckdb.DuckDBPyConnection") -> str | None:
         """When all images are known: a query of `key` and `detail` of those to be left out.
 
         Args:

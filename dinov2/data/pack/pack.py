@@ -7,8 +7,8 @@ from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,6 +21,9 @@ from dinov2.data.stream import Row, in_batches, read_bytes
 from dinov2.data.tables import create_table, stream
 from dinov2.progress import Progress, progress
 from dinov2.storage import Store, digest
+
+if TYPE_CHECKING:
+    import duckdb
 
 VERSION = 1
 BATCH = 64
@@ -59,12 +62,12 @@ class Packer:
     config: PackConfig
     threads: int
 
-    def plan(self, connection: duckdb.DuckDBPyConnection, curated: Path) -> None:
+    def plan(self, connection: "duckdb.DuckDBPyConnection", curated: Path) -> None:
         """Make the table `planned`: the rows of the file `curated` with the number of the shard of each."""
         connection.read_parquet(str(curated)).create_view("curated", replace=True)
         connection.execute(PLAN, {"seed": self.config.seed, "size": self.config.shard_mib * 2**20})
 
-    def write(self, connection: duckdb.DuckDBPyConnection, index: int = 0, indexes: int = 1) -> None:
+    def write(self, connection: "duckdb.DuckDBPyConnection", index: int = 0, indexes: int = 1) -> None:
         """Write every `indexes`th shard from number `index` on; the table `packed` says where their images lie."""
         create_table(connection, "packed", "key VARCHAR, uri VARCHAR, shard VARCHAR, shard_sha256 VARCHAR", ())
         mine = f"number % {indexes} = {index}"
@@ -76,7 +79,7 @@ class Packer:
             for _, shard in groupby(rows, itemgetter("number")):
                 connection.from_arrow(self._shard(list(shard), shown)).insert_into("packed")
 
-    def table(self, connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    def table(self, connection: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
         """Batches of `PACKED` in order of key, once every shard is written."""
         names = ", ".join(name for name in SCHEMA.names if name not in ("uri", "source"))
         yield from stream(
