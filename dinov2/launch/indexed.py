@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dinov2.errors import EXIT_USER_ERROR
 from dinov2.launch.job import INDEX, INDEXES, Job
+from dinov2.progress import CHANNEL, Channel
 from dinov2.settings import Settings
 
 ATTEMPTS = 3
@@ -30,7 +31,7 @@ def run_indexes(job: Job, settings: Settings, root: Path) -> int:
         `EXIT_USER_ERROR` if there was one, else the code of the first index that failed for good, else 0.
     """
     waiting, running, deaths = deque(range(job.indexes)), Running(), Counter[int]()
-    codes, passed_on = list[int](), False
+    codes, passed_on, done, channel = list[int](), False, 0, Channel(os.environ.get(CHANNEL))
     with _noted(signal.SIGTERM) as stop, _none_left(running):
         while running or (waiting and not stop):
             while waiting and not stop and len(running) < settings.jobs:
@@ -39,6 +40,8 @@ def run_indexes(job: Job, settings: Settings, root: Path) -> int:
             time.sleep(POLL_S)
             for index, code in _ended(running):
                 deaths[index] += code != 0
+                done += code == 0
+                channel.tell(f"{job.name}: {done} of {job.indexes} indexes done", done, job.indexes)
                 if code and code != EXIT_USER_ERROR and not stop and deaths[index] < ATTEMPTS:
                     _say(f"{job.name}: index {index} ended with exit code {code}; it is run again")
                     waiting.append(index)
@@ -58,6 +61,7 @@ def run_indexes(job: Job, settings: Settings, root: Path) -> int:
 def _start(job: Job, index: int, settings: Settings, root: Path) -> subprocess.Popen[bytes]:
     threads = str(max(1, settings.threads_each // settings.jobs))
     told = {INDEX: str(index), INDEXES: str(job.indexes), "OMP_NUM_THREADS": threads, "DINOV2_THREADS": threads}
+    told[CHANNEL] = ""  # each knows its own progress alone
     return subprocess.Popen([sys.executable, "-m", job.module, *job.arguments], cwd=root, env=os.environ | told)
 
 

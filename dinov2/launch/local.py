@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dinov2.errors import EXIT_USER_ERROR, UserError
+from dinov2.errors import EXIT_AGAIN, EXIT_USER_ERROR, UserError
 from dinov2.launch.indexed import run_indexes
 from dinov2.launch.job import Job
 from dinov2.launch.together import run_together
@@ -10,7 +10,16 @@ from dinov2.settings import Settings
 
 
 class JobFailedError(Exception):
-    """A job ended with an exit code other than 0."""
+    """A job ended with an exit code other than 0.
+
+    Attributes:
+        again: it was told to stop and has saved its state.
+    """
+
+    def __init__(self, message: str, again: bool = False) -> None:
+        """Failed as `message` says."""
+        super().__init__(message)
+        self.again = again
 
 
 def run_locally(job: Job, settings: Settings, root: Path) -> None:
@@ -26,7 +35,7 @@ def run_locally(job: Job, settings: Settings, root: Path) -> None:
     if code == EXIT_USER_ERROR:
         raise UserError(f"{job.name}: stopped by the error above")
     if code:
-        raise JobFailedError(f"{job.name}: ended with exit code {code}{why}")
+        raise JobFailedError(f"{job.name}: ended with exit code {code}{why}", again=code == EXIT_AGAIN)
     missing = [path for path in job.outputs if not path.exists()]
     if missing:
         raise JobFailedError(f"{job.name}: ended well but did not write {missing[0]}")

@@ -6,13 +6,13 @@ from k8s.check.render import Manifest
 
 CALLS = {"create": "create", "read": "get", "list": "list", "delete": "delete", "patch": "patch", "replace": "update"}
 NEEDED = {
-    *(("batch", "jobs", verb) for verb in ("create", "get", "delete")),
+    *(("batch", "jobs", verb) for verb in ("create", "get", "list", "delete")),
     *(("", "services", verb) for verb in ("create", "get", "delete")),
     ("", "pods", "list"),
     ("", "events", "list"),
     ("", "pods/log", "get"),
 }
-"""All that the launcher does: API group, resource, verb."""
+"""All that the launcher does, and the janitor: API group, resource, verb."""
 
 
 def granted(manifests: list[Manifest]) -> set[tuple[str, str, str]]:

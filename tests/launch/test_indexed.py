@@ -10,6 +10,7 @@ import pytest
 
 from dinov2.errors import UserError
 from dinov2.launch import Job, JobFailedError, launch
+from dinov2.progress import CHANNEL, Told, read
 from dinov2.settings import Settings
 
 BEGUN = """
@@ -56,6 +57,14 @@ def test_as_many_run_side_by_side_as_there_are_jobs(workers: Path) -> None:
     wait = "while here('begun-*') < 2: time.sleep(0.01)\n"
     run(workers, f"{wait}assert here('begun-*') - here('ended-*') <= 2\npathlib.Path(f'ended-{{index}}').touch()\n")
     assert begun(workers) == ["0-0", "1-0", "2-0"]
+
+
+def test_progress_is_of_the_indexes_and_not_of_one_of_them(workers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = workers / "told.json"
+    monkeypatch.setenv(CHANNEL, str(told))
+    body = "from dinov2.progress import progress\nwith progress('own', 10) as shown: shown.advance(3)\n"
+    run(workers, f"{body}if index == '2': sys.exit(0 if attempt else 1)\n", indexes=3, jobs=1)
+    assert read(told) == Told("try: 3 of 3 indexes done", 3, 3)
 
 
 def test_an_index_that_died_is_run_again_alone(workers: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,8 +40,15 @@ def test_several_processes_run_under_torchrun(module: str, tmp_path: Path) -> No
 def test_a_mistake_of_the_user_is_told_apart_from_a_failure(module: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="try: stopped by the error above"):
         launch(job(module, 2), Settings(processes=1), tmp_path)
-    with pytest.raises(JobFailedError, match="try: ended with exit code 5"):
+    with pytest.raises(JobFailedError, match="try: ended with exit code 5") as failed:
         launch(job(module, 5), Settings(processes=1), tmp_path)
+    assert not failed.value.again
+
+
+def test_who_was_told_to_stop_is_worth_starting_again(module: str, tmp_path: Path) -> None:
+    with pytest.raises(JobFailedError, match="try: ended with exit code 75") as failed:
+        launch(job(module, 75), Settings(processes=1), tmp_path)
+    assert failed.value.again
 
 
 def test_torchrun_does_not_hide_a_mistake_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

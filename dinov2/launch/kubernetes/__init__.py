@@ -7,11 +7,12 @@ from dinov2.launch.kubernetes.cancel import cancellable
 from dinov2.launch.kubernetes.client import Cluster, UnreachableError
 from dinov2.launch.kubernetes.config import job_name, load_jobs
 from dinov2.launch.kubernetes.environment import pod_environment
-from dinov2.launch.kubernetes.exchange import bring_back, code_digest, finished, forget, put
+from dinov2.launch.kubernetes.exchange import bring_back, code_digest, facts, finished, forget, put
 from dinov2.launch.kubernetes.follow import Manner, Voice, follow
 from dinov2.launch.kubernetes.render import render
 from dinov2.launch.kubernetes.submit import submit
 from dinov2.launch.local import JobFailedError
+from dinov2.launch.taken import note, of_pods
 from dinov2.settings import Settings
 from dinov2.storage import Store
 
@@ -31,6 +32,7 @@ def run_on_kubernetes(job: Job, settings: Settings, root: Path) -> None:
     voice = Voice(job.name)
     if finished(job, name, store) and not settings.rerun:
         voice.say(f"Job {name} has run before; its outputs are in the store; DINOV2_RERUN=1 runs it again")
+        note(of_pods(job.stage or job.name, name, ()))
         return bring_back(job, name, root, store)
 
     def prepare() -> None:
@@ -51,4 +53,5 @@ def run_on_kubernetes(job: Job, settings: Settings, root: Path) -> None:
                 raise
     if not finished(job, name, store):
         raise JobFailedError(f"{job.name}: Job {name} ended well but its outputs are not in the store")
+    note(of_pods(job.stage or job.name, name, facts(job, name, store)))
     return bring_back(job, name, root, store)

@@ -61,6 +61,13 @@ class Cluster:
         """The Job of that name."""
         return self._ask(lambda **limits: self._batch.read_namespaced_job(name, self.namespace, **limits), NOT_FOUND)
 
+    def jobs(self, labels: str) -> list[Manifest]:
+        """The Jobs with these labels: `name=value`."""
+        found = self._ask(
+            lambda **limits: self._batch.list_namespaced_job(self.namespace, label_selector=labels, **limits)
+        )
+        return found["items"] if found else []
+
     def service(self, name: str) -> Manifest | None:
         """The Service of that name."""
         return self._ask(lambda **limits: self._core.read_namespaced_service(name, self.namespace, **limits), NOT_FOUND)

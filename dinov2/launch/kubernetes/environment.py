@@ -6,7 +6,10 @@ from dinov2.errors import ConfigError
 from dinov2.launch.kubernetes.credentials import credential_in
 from dinov2.settings import Settings
 
-HERE = {"launcher", "processes", "nodes", "rerun", "jobs", "scratch", "threads", "workers", "device"}
+HERE = {
+    *("launcher", "processes", "nodes", "rerun", "jobs", "scratch", "threads", "workers", "device"),
+    *("gpu_hour_price", "retry_seconds", "mlflow_url"),
+}
 """Settings of this machine; those of the pods follow from k8s/jobs.yaml."""
 CARRIED = (
     *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_MAX_ATTEMPTS"),
@@ -36,6 +39,8 @@ def pod_environment(settings: Settings) -> dict[str, str]:
 def _check_reach(settings: Settings) -> None:
     if _is_relative(settings.store):
         raise _unreachable("store", settings, "s3://bucket/prefix, or a path where k8s/jobs.yaml mounts a volume")
+    if settings.checkpoints and _is_relative(settings.checkpoints):
+        raise _unreachable("checkpoints", settings, "s3://bucket/prefix")
     if _is_local_database(settings.tracking):
         raise _unreachable("tracking", settings, "the URL of an MLflow server, http://…")
     if _needs_artifacts(settings) and _is_relative(settings.artifacts):

@@ -112,6 +112,12 @@ def finished(job: Job, name: str, store: Store) -> bool:
     return not job.outputs or all(store.exists(blob(sha256)) for sha256 in _outputs(job, name, store).values())
 
 
+def facts(job: Job, name: str, store: Store) -> list[dict[str, Any]]:
+    """Of how the indexes of a finished job ran, as `deliver` was told."""
+    done = (_read(Done, _done(name, index), store) for index in range(job.indexes))
+    return [each.facts for each in done if each]
+
+
 def bring_back(job: Job, name: str, root: Path, store: Store) -> None:
     """Put what a finished job wrote into the workspace: all files as they were written, or none.
 

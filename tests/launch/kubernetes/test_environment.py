@@ -48,6 +48,10 @@ def test_where_s3_is_goes_along_but_no_credential(monkeypatch: pytest.MonkeyPatc
     ("settings", "told"),
     [
         ({"store": "var/store"}, "DINOV2_STORE: 'var/store': pods cannot reach it; wanted: s3://bucket/prefix"),
+        (
+            {"checkpoints": "var/kept"},
+            "DINOV2_CHECKPOINTS: 'var/kept': pods cannot reach it; wanted: s3://bucket/prefix",
+        ),
         ({"tracking": "sqlite:///var/mlflow.db"}, "DINOV2_TRACKING: 'sqlite:///var/mlflow.db': pods cannot reach it"),
         ({"tracking": "file:///var/mlruns"}, "DINOV2_TRACKING: 'file:///var/mlruns': pods cannot reach it"),
         ({"tracking": "/var/mlruns"}, "DINOV2_TRACKING: '/var/mlruns': pods cannot reach it"),

@@ -15,6 +15,7 @@ from dinov2.launch.kubernetes.exchange import (
     code_digest,
     deliver,
     delivered,
+    facts,
     fetch,
     finished,
     forget,
@@ -186,3 +187,11 @@ def test_each_beginning_is_another(store: Store) -> None:
 def test_the_code_has_a_name() -> None:
     assert code_digest() == code_digest()
     assert len(code_digest()) == 16
+
+
+def test_how_indexes_ran_is_known_of_those_that_have_delivered(job: Job, store: Store, root: Path, pod: Path) -> None:
+    apart = replace(job, indexes=3)
+    put(apart, NAME, root, store)
+    own = done(store, pod)
+    deliver(own, NAME, 2, pod, store, {"seconds": 2.5, "gpus": 1})
+    assert facts(apart, NAME, store) == [{"seconds": 1.0}, {"seconds": 2.5, "gpus": 1}]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dinov2.progress import Told, read
 from tests import lab
 from tests.flows.conftest import wait_for
 from tests.launch.kubernetes.conftest import Place, failure, make_job
@@ -35,6 +36,22 @@ def test_a_log_comes_whole_and_once_however_often_the_connection_breaks(
     lines = [*(f"line {i}" for i in range(1, 1001)), *(f"tail {i}" for i in range(1, 5001)), "no end"]
     assert caller.out.splitlines() == lines
     assert caller.said.count("trial: running: 1 pod on ") == 1, "a phase is told when it changes"
+
+
+def test_progress_of_pods_together_and_apart_is_told_where_the_caller_says(place: Place, tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    line = "pretrain: 180/800 steps, 5.0/s, 2:04 left, loss 2.5"
+    until = f"until test -e {tmp_path}/go; do sleep 0.1; done"
+    caller = place.call(make_job("steps", f"echo '{line}'; {until}"), DINOV2_PROGRESS=str(told))
+    wait_for(lambda: read(told) == Told(line, 180, 800))
+    (tmp_path / "go").touch()
+    assert caller.wait() == 0, caller.said
+    (tmp_path / "go").unlink()
+    script = f"test $JOB_COMPLETION_INDEX = 0 || {{ {until}; }}"
+    caller = place.call(make_job("parts", script, pods=2, retries=9), apart=True, DINOV2_PROGRESS=str(told))
+    wait_for(lambda: read(told) == Told("trial: 1 of 2 indexes done", 1, 2))
+    (tmp_path / "go").touch()
+    assert caller.wait() == 0, caller.said
 
 
 def test_too_many_gpus_are_told_in_the_schedulers_words_and_fail_at_the_deadline(place: Place) -> None:

@@ -1,5 +1,6 @@
 """Following a Job to its end: asking the API server is what counts, since watches and streams stall."""
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from dinov2.launch.kubernetes.objects import belongs_to, uid_of
 from dinov2.launch.kubernetes.removal import delete
 from dinov2.launch.kubernetes.render.task import WORKER
 from dinov2.launch.local import JobFailedError
+from dinov2.progress import CHANNEL, Channel, relay
 
 SHORTEST_S, LONGEST_S = 1.0, 5.0
 """Between two looks: the longer, the longer nothing has changed."""
@@ -80,6 +82,7 @@ class _Follower:
         self._changed = time.monotonic()
         self._stuck_since: dict[str, float] = {}
         self._has_run = False
+        self._channel, self._done = Channel(os.environ.get(CHANNEL)), -1
 
     def __enter__(self) -> "_Follower":
         return self
@@ -111,6 +114,7 @@ class _Follower:
             self._voice.say(f"complete, {count} of {count} indexes done" if self._manner.apart else "complete")
             return True
         self._tell_phase(job, pods)
+        self._tell_progress(job)
         return False
 
     def rest(self) -> None:
@@ -124,6 +128,13 @@ class _Follower:
             self._changed = time.monotonic()
         self._voice.say_change(now)
         self._end_if_stuck(pods)
+
+    def _tell_progress(self, job: Manifest) -> None:
+        """Of indexes apart; those that work together tell of theirs in the log of index 0."""
+        done, total = job.get("status", {}).get("succeeded", 0), job["spec"].get("completions", 1)
+        if self._manner.apart and done != self._done:
+            self._done = done
+            self._channel.tell(f"{self._voice.title}: {done} of {total} indexes done", done, total)
 
     def _end_if_stuck(self, pods: list[Manifest]) -> None:
         """A pod that cannot start ends a Job of which none ever has; later, what worked once is waited for."""
@@ -164,3 +175,4 @@ class _Follower:
 def _show(line: str) -> None:
     if not line.startswith(PREFIX):
         to_stdout(line)
+        relay(line)
