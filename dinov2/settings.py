@@ -1,9 +1,11 @@
 """Where things run and live: environment variables `DINOV2_*`. What is learnt is up to params.yaml, not to them."""
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,7 +15,8 @@ from dinov2.errors import ConfigError
 
 MOST_WORKERS = 16
 CREDENTIALS = (
-    "S3 takes credentials from AWS_* or a profile, MLflow from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    "S3 takes credentials from AWS_* or a profile, MLflow from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+    "Postgres from PGPASSWORD or PGPASSFILE"
 )
 
 
@@ -25,6 +28,7 @@ class Settings(BaseSettings):
     store: str = Field("var/store", description="fsspec URL for images, shards, embeddings and checkpoints")
     tracking: str = Field("sqlite:///var/mlflow.db", description="MLflow tracking and registry URI")
     artifacts: str = Field("var/mlflow-artifacts", description="where MLflow keeps artifacts when it has no server")
+    checkpoints: str = Field("", description="fsspec URL for checkpoints of training; empty: in the store")
     launcher: Literal["local", "kubernetes"] = Field("local", description="where the jobs of stages run")
     processes: PositiveInt = Field(1, description="training processes on this machine, one a device")
     nodes: PositiveInt = Field(1, description="machines that train together; a launcher sets it where they do")
@@ -49,6 +53,10 @@ class Settings(BaseSettings):
     checkpoint_keep: PositiveInt = Field(2, description="newest checkpoints of a run that are kept")
     checkpoint_milestones: int = Field(0, ge=0, description="steps from one that is kept for good to the next; 0: none")
 
+    gpu_hour_price: float | None = Field(None, ge=0, description="of one GPU for an hour, in whatever currency")
+    retry_seconds: float = Field(5.0, ge=0, description="before a failed stage is tried again; twice as long each time")
+    mlflow_url: str = Field("", description="address of MLflow's pages for links, if that is not DINOV2_TRACKING")
+
     @cached_property
     def threads_each(self) -> int:
         """CPU threads for one process."""
@@ -71,18 +79,21 @@ class Settings(BaseSettings):
         return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
 
 
-def load_settings() -> Settings:
-    """The settings of this process.
+def load_settings(environment: Mapping[str, str] = MappingProxyType({})) -> Settings:
+    """The settings of this process, or of one whose environment has `environment` added to this one's.
 
     Raises:
         ConfigError: a `DINOV2_*` variable has an impossible value, or holds a credential, which is not shown.
     """
+    prefix = Settings.model_config["env_prefix"]
+    added = {name.removeprefix(prefix).lower(): value for name, value in environment.items() if name.startswith(prefix)}
     try:
-        settings = Settings()
+        given: dict[str, Any] = {name: value for name, value in added.items() if name in Settings.model_fields}
+        settings = Settings(**given)
     except ValidationError as error:
         lines = [f"DINOV2_{str(e['loc'][0]).upper()}: {e['input']!r}: {e['msg']}" for e in error.errors()]
         raise ConfigError("\n".join(lines)) from None
-    for name in ("store", "tracking", "artifacts"):
+    for name in ("store", "tracking", "artifacts", "checkpoints"):
         url = getattr(settings, name)
         if why := credential_in_url(url):
             raise ConfigError(f"DINOV2_{name.upper()}: {masked(url)!r}: {why}; {CREDENTIALS}")

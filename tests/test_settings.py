@@ -31,9 +31,18 @@ def test_a_folder_that_is_no_workspace_is_told(tmp_path: Path, monkeypatch: pyte
         workspace()
 
 
-@pytest.mark.parametrize("name", ["DINOV2_STORE", "DINOV2_TRACKING", "DINOV2_ARTIFACTS"])
+@pytest.mark.parametrize("name", ["DINOV2_STORE", "DINOV2_TRACKING", "DINOV2_ARTIFACTS", "DINOV2_CHECKPOINTS"])
 def test_a_password_in_a_setting_is_refused_and_not_repeated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "https://me:hunter2@example.com/x")
     with pytest.raises(ConfigError, match=rf"^{name}: 'https://\*\*\*@example.com/x': its URL has a user") as told:
         load_settings()
     assert "hunter2" not in str(told.value)
+
+
+def test_settings_of_a_child_are_those_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINOV2_STORE", "s3://bucket/prefix")
+    monkeypatch.setenv("DINOV2_WORKERS", "3")
+    child = load_settings({"DINOV2_WORKERS": "5", "DINOV2_RERUN": "1", "DINOV2_TOLD_TO_OTHERS": "x", "PATH": "/bin"})
+    assert (child.store, child.workers, child.rerun) == ("s3://bucket/prefix", 5, True)
+    with pytest.raises(ConfigError, match="DINOV2_WORKERS: 'many'"):
+        load_settings({"DINOV2_WORKERS": "many"})

@@ -56,8 +56,13 @@ class Context:
 
     @cached_property
     def store(self) -> Store:
-        """Where images, shards, embeddings and checkpoints live."""
+        """Where images, shards and embeddings live."""
         return Store(self.settings.store, self.root)
+
+    @cached_property
+    def checkpoints(self) -> Store:
+        """Where training keeps its checkpoints: the store, unless the settings name another place."""
+        return Store(self.settings.checkpoints, self.root) if self.settings.checkpoints else self.store
 
     @property
     def device(self) -> torch.device:

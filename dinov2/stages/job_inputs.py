@@ -23,7 +23,8 @@ def inputs_of(context: Context, stage: str, names: Iterable[str]) -> tuple[Path,
 
 def key_of(context: Context, *parts: str) -> str:
     """Names the job that does this in a store: of others in the same cluster its results would not be here."""
-    return digest("job", context.store.url, parts)
+    checkpoints = [context.checkpoints.url] if context.settings.checkpoints else []
+    return digest("job", context.store.url, *checkpoints, parts)
 
 
 def key_by_inputs(context: Context, inputs: Sequence[Path], *parts: str) -> str:

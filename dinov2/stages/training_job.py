@@ -14,7 +14,7 @@ from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context, open_workspace
 from dinov2.stages.job_inputs import key_of
-from dinov2.storage import write_json, write_text
+from dinov2.storage import digest, write_json, write_text
 from dinov2.training.execution import Execution
 from dinov2.training.history import History
 from dinov2.training.loop import going_along, train
@@ -76,7 +76,10 @@ def learn(context: Context, work: Work, others: Sequence[Work] = ()) -> History 
 def _tracked(context: Context, work: Work) -> AbstractContextManager[Tracker]:
     parameters = work.config.model_dump(mode="json") | {"seed": work.seed}
     inputs = {"images": work.images_digest, "start": work.start_digest, "teacher": work.teacher_digest}
-    return tracked(context.settings, context.root, work.name, work.digest, parameters, inputs)
+    # The same work with checkpoints elsewhere is done a second time: as another run, which leaves the first's curve be.
+    elsewhere = context.settings.checkpoints
+    key = digest(work.digest, context.checkpoints.url) if elsewhere else work.digest
+    return tracked(context.settings, context.root, work.name, key, parameters, inputs)
 
 
 def _stoppable(told: Sequence[tuple[Work, Tracker | None]], place: Place) -> History:
@@ -95,7 +98,7 @@ def place_of(context: Context, device: torch.device) -> Place:
     if device.type == "cuda":
         torch.cuda.set_device(global_rank() % torch.cuda.device_count())
     return Place(
-        store=context.store,
+        store=context.checkpoints,
         reader=context.reader,
         device=device,
         workers=settings.workers_each,

@@ -56,7 +56,7 @@ def forecast(context: Context, targets: Sequence[str] = ()) -> Forecast:
     """
     stages = read_graph(context.root, targets)
     found, cluster = outlooks(stages), cluster_of(context)
-    rates = read_rates(context.store) if found else []
+    rates = read_rates(context.checkpoints) if found else []
     planned = []
     for outlook in found:
         for piece in pieces_of(context, outlook, found):

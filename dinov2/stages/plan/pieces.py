@@ -77,7 +77,7 @@ def _training(context: Context, outlook: Outlook, all_: Sequence[Outlook]) -> Pi
         work = effort.distilling(context.params, outlook, [outlook] if apart else together)
     if not outlook.made:
         return _keyless("".join(item) or stage, stage, work)
-    done = max(complete(context.store, training_job.work_of(context, stage, *item).digest), default=0)
+    done = max(complete(context.checkpoints, training_job.work_of(context, stage, *item).digest), default=0)
     if done and work.flops:
         note = f"goes on from step {done} of {config.iterations}"
         work = Effort(work.flops * (1 - done / config.iterations), note)
