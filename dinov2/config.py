@@ -5,10 +5,12 @@ together into the whole of `params.yaml`.
 """
 
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from dinov2.credentials import masked
 from dinov2.errors import ConfigError
@@ -69,10 +71,34 @@ def _describe(origin: str, cls: type[BaseModel], fault: Any) -> str:
 
 def _siblings(cls: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Names of the parameters allowed beside the last part of `location`, as far as the classes tell."""
-    current: Any = cls
+    found: list[Any] = [cls]
     for part in location[:-1]:
-        fields = getattr(current, "model_fields", {})
-        if part not in fields:
-            return []
-        current = fields[part].annotation
-    return sorted(getattr(current, "model_fields", {}))
+        tagged = [kind for kind in found if part in _tags(kind)]
+        found = tagged or [member for kind in found for member in _below(kind, part)]
+    return sorted({name for kind in found for name in _fields(kind)})
+
+
+def _below(kind: Any, part: Any) -> list[Any]:
+    """The types that a part of a class or of a collection may have."""
+    if part in _fields(kind):
+        return _members(_fields(kind)[part].annotation)
+    if get_origin(kind) in (tuple, list, dict):
+        return _members(get_args(kind)[get_origin(kind) is dict])
+    return []
+
+
+def _members(kind: Any) -> list[Any]:
+    if get_origin(kind) is Annotated:
+        return _members(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return [member for each in get_args(kind) for member in _members(each)]
+    return [kind]
+
+
+def _tags(kind: Any) -> tuple[Any, ...]:
+    """By which a union tells this member from the others; pydantic counts the tag among the parts of a place."""
+    return get_args(_fields(kind)["kind"].annotation) if "kind" in _fields(kind) else ()
+
+
+def _fields(kind: Any) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in getattr(kind, "model_fields", {}).items()}

@@ -1,6 +1,7 @@
 """adopt: point params.yaml at the user's own images; all other parameters stay as they are."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -42,7 +43,7 @@ def adopt(root: Path, pool: str, curated: list[str]) -> None:
     content = yaml.load(root / PARAMS)
     content["ingest"]["sources"] = [
         {"name": name, "uri": _place(root, uri), "role": role, "test_fraction": HELD_OUT}
-        for name, (uri, role) in zip(_names(list(roles)), roles.items(), strict=True)
+        for name, (uri, role) in zip(source_names(list(roles)), roles.items(), strict=True)
     ]
     parse(IngestConfig, dict(content["ingest"]), PARAMS)
     with atomic_path(root / PARAMS) as draft:
@@ -54,7 +55,7 @@ def _place(root: Path, uri: str) -> str:
     return str((root / uri).resolve()) if (root / uri).exists() else uri
 
 
-def _names(uris: list[str]) -> list[str]:
+def source_names(uris: Sequence[str]) -> list[str]:
     """A name for each source, from the last part of its place: lower case, unique."""
     names: list[str] = []
     for uri in uris:

@@ -24,7 +24,7 @@ def trained(context: Context, config: TrainedConfig) -> Path:
         DataError: there is nothing to learn from.
         JobFailedError: the job that was to learn failed; called again it goes on.
     """
-    name = fitted_name(config, _rows(context, config), context.params.seed)
+    name = name_of(context, config)
     if found := to_file(context, name):
         return found
     if shape("embed", context.settings, context.root).elsewhere:
@@ -34,6 +34,11 @@ def trained(context: Context, config: TrainedConfig) -> Path:
     found = to_file(context, name)
     assert found, "it was put into the store"
     return found
+
+
+def name_of(context: Context, config: TrainedConfig) -> str:
+    """What the store has it under."""
+    return fitted_name(config, _rows(context, config), context.params.seed)
 
 
 def job_of(context: Context, config: TrainedConfig, name: str) -> Job:

@@ -1,6 +1,6 @@
 """The configuration of a training run; pretraining, high resolution and distillation are three of them."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -17,6 +17,9 @@ Method = Literal["dinov2", "ibot"]
 
 TAKEN = ("pretrain", "highres")
 """Names of the other runs, which no student may have."""
+
+StudentName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+"""Names files, and is a word of the commands in dvc.yaml, which a shell reads."""
 
 
 class TrainingConfig(Config):
@@ -123,7 +126,7 @@ class DistillConfig(Config):
         "weights/highres.training.safetensors",
         description="a training file, a backbone.safetensors or an official .pth; dinov2 fetch brings one from MLflow",
     )
-    students: tuple[str, ...] = ("S", "B", "L")
+    students: tuple[StudentName, ...] = ("S", "B", "L")
     models: dict[str, ModelConfig]
     global_size: PositiveInt = 224
     local_size: PositiveInt = 98
