@@ -61,15 +61,8 @@ def _evaluate_set(
 ) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {protocol.name: {} for protocol in judged_by}
     for kind, encoder in encoded_by.items():
-        train, test = (
-            Labelled(extractor(encoder, rows, f"{kind} on {dataset.name} {split}"), labels, dataset.trained)
-            for split, rows, labels in (
-                ("train", dataset.train, dataset.train_labels),
-                ("test", dataset.test, dataset.test_labels),
-            )
-        )
-        for protocol in judged_by:
-            found[protocol.name][kind] = _score(protocol(train, test))
+        for protocol, outcome in outcomes(dataset, kind, encoder, judged_by, extractor).items():
+            found[protocol][kind] = _score(outcome)
     unseen = dataset.unseen()
     return {
         "classes": len(dataset.classes),
@@ -80,6 +73,24 @@ def _evaluate_set(
         "chance": _rounded(chance(dataset.train_labels, dataset.test_labels)),
         "protocols": found,
     }
+
+
+def outcomes(
+    dataset: LabelledSet,
+    kind: str,
+    encoder: Encoder,
+    judged_by: tuple[ClassificationProtocol, ...],
+    extractor: Extractor,
+) -> dict[str, Outcome]:
+    """What each protocol finds of an encoder's features on a set; `kind` names the encoder beside the progress."""
+    train, test = (
+        Labelled(extractor(encoder, rows, f"{kind} on {dataset.name} {split}"), labels, dataset.trained)
+        for split, rows, labels in (
+            ("train", dataset.train, dataset.train_labels),
+            ("test", dataset.test, dataset.test_labels),
+        )
+    )
+    return {protocol.name: protocol(train, test) for protocol in judged_by}
 
 
 def _score(outcome: Outcome) -> dict[str, float]:
