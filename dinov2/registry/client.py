@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 EXPERIMENT = "dinov2"
 SQLITE = "sqlite:///"
+POSTGRES = ("postgresql:", "postgresql+")
 PASSING = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 """What MLflow's client calls a server that does not answer, or says that it cannot."""
 
@@ -59,7 +60,7 @@ def experiment_id(client: "MlflowClient", settings: Settings, root: Path) -> str
 
     if found := client.get_experiment_by_name(EXPERIMENT):
         return found.experiment_id
-    embedded = tracking_uri(settings, root).startswith(SQLITE)
+    embedded = tracking_uri(settings, root).startswith((SQLITE, *POSTGRES))
     try:
         return client.create_experiment(EXPERIMENT, artifacts_uri(settings, root) if embedded else None)
     except MlflowException:

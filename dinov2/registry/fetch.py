@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dinov2.errors import ConfigError, UserError
-from dinov2.models import load_backbone
 from dinov2.registry.client import connect, tracking_uri, waited_for
 from dinov2.settings import Settings
 from dinov2.storage import atomic_path
@@ -38,10 +37,12 @@ def fetch_weights(uri: str, path: Path, settings: Settings, root: Path) -> str:
     """
     if path.suffix != SUFFIX:
         raise ConfigError(f"{path}: the file to write must end in {SUFFIX}")
-    found_version = _version(uri, settings, root)
+    found_version = find_version(uri, settings, root)
     name, version = found_version.name, str(found_version.version)
     import mlflow
     from mlflow.exceptions import MlflowException
+
+    from dinov2.models import load_backbone  # takes seconds, which who only asks for a version need not spend
 
     mlflow.set_tracking_uri(tracking_uri(settings, root))
     mlflow.set_registry_uri(tracking_uri(settings, root))
@@ -77,13 +78,24 @@ def registered(uri: str, settings: Settings, root: Path) -> tuple[str, str, str]
         UserError: MLflow has no such version, or the version was not registered from here.
         UnreachableError: MLflow stays away.
     """
-    found = _version(uri, settings, root)
+    found = find_version(uri, settings, root)
     if WEIGHTS_TAG not in found.tags:
         raise UserError(f"{uri}: version {found.version} has no tag {WEIGHTS_TAG}: `dinov2 register` did not make it")
     return found.name, str(found.version), found.tags[WEIGHTS_TAG]
 
 
-def _version(uri: str, settings: Settings, root: Path) -> "ModelVersion":
+def find_version(uri: str, settings: Settings, root: Path) -> "ModelVersion":
+    """The version in MLflow's registry that a URI leads to.
+
+    Args:
+        uri: models:/NAME/VERSION or models:/NAME@ALIAS.
+        settings: say where MLflow is.
+        root: the workspace, which relative places are taken from.
+
+    Raises:
+        UserError: MLflow has no such version.
+        UnreachableError: MLflow stays away.
+    """
     from mlflow.exceptions import MlflowException
 
     name, at, alias = uri.removeprefix(PREFIX).partition("@")

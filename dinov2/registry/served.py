@@ -15,8 +15,8 @@ from dinov2.errors import DataError
 from dinov2.evaluation.encoder import BackboneEncoder
 from dinov2.models import load_backbone
 
-COLUMN = "image"
 BATCH = 64
+WANTED = "wanted (H, W, 3) uint8"
 
 
 class ServedBackbone(mlflow.pyfunc.PythonModel):
@@ -29,34 +29,50 @@ class ServedBackbone(mlflow.pyfunc.PythonModel):
         self._encoder = BackboneEncoder(model, context.model_config["resolution"], device)
 
     def predict(self, model_input: pd.DataFrame) -> np.ndarray:
-        """Class tokens (N, D) float32 of the N images in the column `image`.
+        """Class tokens (N, D) float32 of the N images in the first column.
 
-        A cell holds a path, the bytes of an image file, these in base64, or pixels (H, W, 3) uint8 RGB.
+        A cell holds a path, the bytes of an image file, these in base64, or pixels (H, W, 3) uint8 RGB, as an array or
+        as nested lists, which is how JSON has them. MLflow makes the column of a plain list of paths or bytes.
 
         Raises:
-            DataError: a cell holds no image, or there is no row.
+            DataError: a cell holds no image, or there is none.
         """
-        if not len(model_input):
-            raise DataError(f"no row in the column {COLUMN!r}")
-        cells = list(model_input[COLUMN])
+        cells = [image for cell in model_input.iloc[:, 0] for image in _images(cell)]
+        if not cells:
+            raise DataError("no image was given")
         return np.concatenate([self._embed(cells[start : start + BATCH]) for start in range(0, len(cells), BATCH)])
 
     def _embed(self, cells: list[Any]) -> np.ndarray:
         return self._encoder(np.stack([view(cell, self._encoder.resolution) for cell in cells])).cls
 
 
+def _images(cell: Any) -> list[Any]:
+    """The images of one cell: one, or all of `{"image": [path, ...]}`, of which MLflow makes a single row."""
+    return cell if isinstance(cell, list) and all(isinstance(each, str) for each in cell) else [cell]
+
+
 def view(cell: Any, resolution: int) -> np.ndarray:
-    """(resolution, resolution, 3) uint8 of one cell, prepared as for evaluation.
+    """(resolution, resolution, 3) uint8 of one image, prepared as for evaluation.
 
     Raises:
-        DataError: it holds no image.
+        DataError: it is none.
     """
-    if isinstance(cell, np.ndarray):
-        if cell.ndim != 3 or cell.shape[2] != 3 or cell.dtype != np.uint8:
-            raise DataError(f"pixels of shape {cell.shape} and type {cell.dtype}: wanted (H, W, 3) uint8")
-        return evaluation_view(cell, resolution)
+    if isinstance(cell, np.ndarray | list):
+        return evaluation_view(_pixels(cell), resolution)
     data = cell if isinstance(cell, bytes) else _file_or_base64(str(cell))
     return evaluation_view(decode_rgb(data, evaluation_side(resolution)), resolution)
+
+
+def _pixels(cell: np.ndarray | list[Any]) -> np.ndarray:
+    try:
+        found = np.asarray(cell)
+    except ValueError:
+        raise DataError(f"pixels in nested lists of unequal lengths: {WANTED}") from None
+    if found.ndim != 3 or found.shape[2] != 3 or found.dtype.kind not in "ui":
+        raise DataError(f"pixels of shape {found.shape} and type {found.dtype}: {WANTED}")
+    if found.dtype != np.uint8 and found.size and not 0 <= found.min() <= found.max() <= 255:
+        raise DataError(f"pixels from {found.min()} to {found.max()}: {WANTED}")
+    return found.astype(np.uint8)
 
 
 def _file_or_base64(text: str) -> bytes:

@@ -74,7 +74,9 @@ def tracked(
     kept = root / "var" / "tracking" / f"{digest}.jsonl"
     outbox = Outbox(delivery, unreachable(), kept)
     outbox.post(opening)
-    if not delivery.opened.wait(START_S):
+    if delivery.opened.wait(START_S):
+        _say(f"{name}: MLflow run {delivery.run_id}")
+    else:
         _say(f"{tracking_uri(settings, root)} does not answer; going on without it ({outbox.last_failure})")
     status = "FAILED"
     try:

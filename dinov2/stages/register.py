@@ -1,12 +1,16 @@
 """Stage register@MODEL: a version of the backbone in the model registry, with its figures and its card."""
 
+import hashlib
 import json
 from typing import Any
 
+from dinov2.launch.kubernetes.exchange import code_digest
 from dinov2.models import load_backbone
 from dinov2.registry.card import model_card
 from dinov2.registry.commit import current_commit
-from dinov2.registry.versions import Entry, register
+from dinov2.registry.figures import figures
+from dinov2.registry.logged import Entry, Images
+from dinov2.registry.versions import register
 from dinov2.stages import files
 from dinov2.stages.context import Context
 from dinov2.storage import digest, file_sha256, write_json
@@ -42,11 +46,23 @@ def run(context: Context, item: str) -> None:
             "dinov2.weights_sha256": facts["weights_sha256"],
             "dinov2.manifest_sha256": facts["manifest_sha256"],
             "dinov2.commit": current_commit(context.root),
+            "dinov2.code": code_digest(),
+            "dinov2.model": item,
+            "dinov2.architecture": json.dumps(facts["architecture"], sort_keys=True),
         },
+        figures=figures(metrics),
+        images=_images(context, facts["manifest_sha256"]),
     )
     version = register(entry, context.settings, context.root)
     write_json(context.path(files.receipt(item)), facts)
     print(f"{name} version {version.version}, alias candidate")
+
+
+def _images(context: Context, sha256: str) -> Images:
+    """The manifest, under the name that DVC's cache and remotes have for this revision of it too."""
+    with context.path(files.MANIFEST).open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return Images(files.MANIFEST, sha256, md5.hexdigest())
 
 
 def _headline(facts: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from dinov2.curation.config import BackboneConfig
 from dinov2.errors import ConfigError, DataError, UserError
 from dinov2.models import create_model, save_backbone
 from dinov2.registry.client import connect
-from dinov2.registry.versions import Entry, register
+from dinov2.registry.logged import Entry, Images
+from dinov2.registry.versions import register
 from dinov2.settings import Settings
 from dinov2.stages import files, scan
 from dinov2.stages.context import Context
@@ -30,7 +31,8 @@ def registered(root: Path, seed: int) -> Path:
     path = root / f"{seed}.safetensors"
     save_backbone(path, create_model("vit_tiny", img_size=32, patch_size=8, depth=1, embed_dim=24, num_heads=1))
     tags = {"dinov2.weights_sha256": file_sha256(path)}
-    register(Entry("vit", str(seed), path, 24, 32, "random", "random", tags), Settings(), root)
+    images = Images("data/manifest.parquet", "0" * 64, "0" * 32)
+    register(Entry("vit", str(seed), path, 24, 32, "random", "random", tags, {}, images), Settings(), root)
     return path
 
 

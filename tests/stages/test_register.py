@@ -1,8 +1,17 @@
 """A registered backbone: one version for its weights and figures, and the embeddings of the model itself."""
 
 import base64
+import contextlib
+import hashlib
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import cv2
@@ -11,14 +20,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mlflow.pyfunc.scoring_server import invocations
 
 from dinov2.data.images import normalise
-from dinov2.errors import ConfigError, UserError
+from dinov2.errors import ConfigError, DataError, UserError
+from dinov2.launch.kubernetes.exchange import code_digest
 from dinov2.models import create_model, load_backbone, save_backbone
 from dinov2.registry.client import connect, tracking_uri
 from dinov2.registry.fetch import fetch_weights
 from dinov2.settings import Settings
-from dinov2.stages import register
+from dinov2.stages import files, register
 from dinov2.stages.context import Context
 from dinov2.stages.params import load_params
 from dinov2.storage import file_sha256, write_json
@@ -75,10 +86,72 @@ def test_every_kind_of_input_gives_the_embedding_of_the_model_itself(
     data = cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
     path = tmp_path / "ein Bild.png"
     path.write_bytes(data)
-    for cell in (image, data, base64.b64encode(data).decode(), str(path)):
-        found = served.predict(pd.DataFrame({"image": [cell]}))
+    base64_text = base64.b64encode(data).decode()
+    tables = [pd.DataFrame({"image": [cell]}) for cell in (image, image.tolist(), data, base64_text, str(path), path)]
+    lists = [[data], [base64_text], [str(path)], pd.Series([image]), {"image": image[None]}, str(path), data]
+    requests = [{"dataframe_split": {"columns": ["image"], "data": [[image.tolist()]]}}]
+    requests += [{"inputs": [base64_text]}, {"instances": [str(path)]}, {"dataframe_records": [{"image": base64_text}]}]
+    answers = [served.predict(each) for each in (*tables, *lists)]
+    for found in answers + [_served_over_http(served, each) for each in requests]:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def _served_over_http(model: mlflow.pyfunc.PyFuncModel, body: dict) -> np.ndarray:
+    """What `mlflow models serve` answers: its own handling of a request, without a socket."""
+    answer = invocations(json.dumps(body), "application/json", model, model.metadata.get_input_schema())
+    assert answer.status == 200
+    return np.array(json.loads(answer.response)["predictions"], np.float32)
+
+
+@pytest.mark.slow
+def test_a_server_of_the_version_answers_with_embeddings(
+    context: Context, served: mlflow.pyfunc.PyFuncModel, tmp_path: Path
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
+    data = cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
+    (tmp_path / "image.png").write_bytes(data)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/dinov2-S@candidate"]
+    where = {"MLFLOW_TRACKING_URI": tracking_uri(context.settings, context.root)}
+    where["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it starts uvicorn by name
+    server = subprocess.Popen(
+        [*command, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
+        env={**os.environ, **where},
+        start_new_session=True,
+    )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/ping", server)
+        for cell in (base64.b64encode(data).decode(), str(tmp_path / "image.png"), image.tolist()):
+            body = json.dumps({"dataframe_split": {"columns": ["image"], "data": [[cell]]}}).encode()
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=60) as response:
+                found = np.array(json.load(response)["predictions"], np.float32)
+            np.testing.assert_allclose(found, served.predict(pd.Series([image])), atol=1e-5)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait two minutes for a server to answer."""
+    for _ in range(600):
+        assert server.poll() is None
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{url} does not answer")
+
+
+def test_several_paths_under_one_name_are_several_images(served: mlflow.pyfunc.PyFuncModel, tmp_path: Path) -> None:
+    paths = [str(tmp_path / f"{value}.png") for value in (0, 200)]
+    for path, value in zip(paths, (0, 200), strict=True):
+        cv2.imwrite(path, np.full((40, 50, 3), value, np.uint8))
+    np.testing.assert_array_equal(served.predict({"image": paths}), served.predict(paths))
 
 
 def test_many_images_keep_their_order(served: mlflow.pyfunc.PyFuncModel) -> None:
@@ -94,11 +167,43 @@ def test_many_images_keep_their_order(served: mlflow.pyfunc.PyFuncModel) -> None
         (b"no image", "cannot decode an image"),
         ("/nowhere/image.png", "neither base64 nor a file"),
         (np.zeros((4, 4), np.uint8), r"wanted \(H, W, 3\) uint8"),
+        (np.zeros((4, 4, 3), np.float32), r"type float32: wanted \(H, W, 3\) uint8"),
+        ([[[0, 0, 300]]], r"pixels from 0 to 300: wanted"),
+        ([[[0, 0, 3]], [[1, 2]]], r"nested lists of unequal lengths"),
     ],
 )
 def test_what_is_no_image_is_refused(served: mlflow.pyfunc.PyFuncModel, cell: object, fault: str) -> None:
     with pytest.raises(Exception, match=fault):
         served.predict(pd.DataFrame({"image": [cell]}))
+
+
+def test_no_image_is_refused(served: mlflow.pyfunc.PyFuncModel) -> None:
+    with pytest.raises(DataError, match="no image was given"):
+        served.predict(pd.DataFrame({"image": []}))
+
+
+def test_figures_with_their_intervals_are_the_models_and_the_runs_and_of_the_manifest(context: Context) -> None:
+    client = connect(context.settings, context.root)
+    version = client.get_model_version_by_alias("dinov2-S", "candidate")
+    expected = {"accuracy": 0.75, "low": 0.7, "high": 0.8, "random": 0.4, "pixels": 0.3}
+    figures = {f"flowers.knn.{name}": value for name, value in expected.items()} | {"flowers.chance": 0.25}
+    run = client.get_run(version.run_id)
+    assert run.data.metrics == pytest.approx(figures)
+    model = client.get_logged_model(version.source.removeprefix("models:/"))
+    assert {metric.key: metric.value for metric in model.metrics} == pytest.approx(figures)
+    sha256 = file_sha256(context.root / "data" / "manifest.parquet")
+    assert {(metric.dataset_name, metric.dataset_digest) for metric in model.metrics} == {(files.MANIFEST, sha256[:36])}
+    (read,) = run.inputs.dataset_inputs
+    assert (read.dataset.name, read.dataset.digest, read.dataset.source_type) == (files.MANIFEST, sha256[:36], "dvc")
+    md5 = hashlib.md5(b"a manifest").hexdigest()
+    assert json.loads(read.dataset.source) == {"path": files.MANIFEST, "sha256": sha256, "md5": md5}
+
+
+def test_the_version_has_a_signature_and_an_example_that_it_answers(served: mlflow.pyfunc.PyFuncModel) -> None:
+    signature = served.metadata.signature
+    assert len(signature.inputs) == 1
+    assert signature.outputs.inputs[0].shape == (-1, 192)
+    assert served.predict(served.input_example).shape == (1, 192)
 
 
 def test_the_version_says_where_it_comes_from_and_holds_no_pickle(context: Context) -> None:
@@ -107,10 +212,15 @@ def test_the_version_says_where_it_comes_from_and_holds_no_pickle(context: Conte
     assert version.tags["dinov2.weights_sha256"] == file_sha256(context.root / "weights" / "S.safetensors")
     assert version.tags["dinov2.manifest_sha256"] == file_sha256(context.root / "data" / "manifest.parquet")
     assert version.tags["dinov2.commit"].startswith("none: ")
+    architecture = load_backbone(context.root / "weights" / "S.safetensors").architecture()
+    assert json.loads(version.tags["dinov2.architecture"]) == architecture
+    assert version.tags["dinov2.model"] == "S"
+    assert version.tags["dinov2.code"] == code_digest()
     assert "flowers knn 75.0%" in version.description
-    files = [path for path in (context.root / "var" / "mlflow-artifacts").rglob("*") if path.is_file()]
-    assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
-    card = next(path for path in files if path.name == "card.md").read_text()
+    kept = [path for path in (context.root / "var" / "mlflow-artifacts").rglob("*") if path.is_file()]
+    assert not [path for path in kept if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
+    assert not [path for path in kept if path.read_bytes()[:2] in (b"\x80\x04", b"\x80\x05")]  # how pickles begin
+    card = next(path for path in kept if path.name == "card.md").read_text()
     assert "| flowers (4 classes, 20 test images) | knn | 75.0 (70.0–80.0) | 40.0 (35.0–45.0) |" in card
 
 
