@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = [
     "errors", "credentials", "config", "settings", "storage", "progress",
-    "data", "models", "curation", "training", "evaluation", "registry", "launch", "stages", "cli",
+    "data", "models", "curation", "training", "evaluation", "registry", "launch", "stages", "runs", "janitor", "cli",
 ]  # fmt: skip
 FILES = sorted((ROOT / "dinov2").rglob("*.py"))
 
