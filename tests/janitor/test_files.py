@@ -1,0 +1,102 @@
+"""Files that dead processes left, and only those."""
+
+import signal
+from pathlib import Path
+
+from dinov2.janitor.wanted import Wanted
+from dinov2.stages.context import Context
+from dinov2.storage import atomic_path
+from tests.janitor.conftest import REPOSITORY, age, at_work, found, write
+
+SPILLING = f"""
+import sys, time; sys.path.insert(0, {str(REPOSITORY)!r})
+from pathlib import Path
+from dinov2.data.tables import temporary_folder
+with temporary_folder(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd(), "duckdb-") as folder:
+    (folder / "spilled").write_bytes(bytes(5000))
+    print("spilled", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_process_spilled_goes_when_it_was_killed_and_not_before(context: Context) -> None:
+    context.scratch.mkdir(parents=True)
+    with at_work(context.scratch, f"exec({SPILLING!r})") as process:
+        assert process.stdout
+        assert process.stdout.readline() == "spilled\n"
+        assert not found(context, "scratch")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        (leftover,) = found(context, "scratch").values()
+    assert leftover.size_bytes == 5000
+    assert "dead" in leftover.why
+    leftover.remove()
+    assert not list(context.scratch.iterdir())
+
+
+def test_vectors_and_weights_that_the_store_has_too_go_when_they_are_old(context: Context) -> None:
+    old = age(write(context.scratch / "vectors/0123/vectors.f16").parent, 30)
+    write(old / "lock")
+    age(old, 30)
+    weights = age(write(context.scratch / "weights/0123.safetensors"), 30)
+    recent = write(context.scratch / "vectors/4567/vectors.f16")
+    leftovers = found(context, "scratch")
+    assert set(leftovers) == {str(old), str(weights)}
+    for each in leftovers.values():
+        each.remove()
+    assert not old.exists()
+    assert not weights.exists()
+    assert recent.exists()
+
+
+def test_vectors_that_a_process_has_mapped_stay(context: Context, tmp_path: Path) -> None:
+    vectors = age(write(context.scratch / "vectors/0123/vectors.f16", bytes(4096)), 30)
+    script = (
+        f"import mmap, time; file = open({str(vectors)!r}, 'rb'); "
+        "held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ); file.close(); "
+        "print('mapped', flush=True); time.sleep(600)"
+    )
+    with at_work(tmp_path, script) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "mapped\n"
+        assert not found(context, "scratch")
+
+
+def test_a_file_that_was_never_finished_goes_when_it_is_old(context: Context) -> None:
+    """Of the workspace and of the store, by the names that `atomic_path` gives."""
+    drafts = []
+    for place in (context.root / "weights/S.safetensors", context.root / "var/store/training/0123/00000001.complete"):
+        with atomic_path(place) as draft:
+            drafts.append(draft)
+            write(draft)
+    recent = write(drafts[0].with_name(drafts[0].name.replace("S", "B", 1)))
+    hidden = age(write(context.root / "weights/.hidden.part"), 30)
+    for draft in drafts:
+        age(write(draft), 30)
+    leftovers = found(context, "draft")
+    assert set(leftovers) == set(map(str, drafts))
+    for each in leftovers.values():
+        each.remove()
+    assert not any(draft.exists() for draft in drafts)
+    assert all(path.exists() for path in (recent, hidden))
+
+
+def test_what_a_reproduction_that_was_given_up_left_in_the_store_goes(context: Context) -> None:
+    old = age(write(context.path("var/store/reproductions/reproduce-s-1/training/0123/00000100.complete")), 30)
+    recent = write(context.path("var/store/reproductions/reproduce-s-2/training/0123/00000100.complete"))
+    leftovers = found(context, "reproduction")
+    assert list(leftovers) == ["reproductions/reproduce-s-1"]
+    with at_work(write(context.path("var/runs/reproduce-s-1/params.yaml")).parent):
+        assert not found(context, "reproduction")
+    leftovers["reproductions/reproduce-s-1"].remove()
+    assert not old.exists()
+    assert recent.exists()
+
+
+def test_figures_that_mlflow_never_got_stay_as_long_as_a_run_would_send_them(context: Context) -> None:
+    for name in ("abandoned", "wanted", "recent"):
+        age(write(context.path(f"var/tracking/{name}.jsonl")), 1 if name == "recent" else 30)
+    leftovers = found(context, "figures", Wanted(frozenset({"wanted"}), frozenset(), ()))
+    assert list(leftovers) == ["var/tracking/abandoned.jsonl"]
+    leftovers["var/tracking/abandoned.jsonl"].remove()
+    assert sorted(path.stem for path in context.path("var/tracking").iterdir()) == ["recent", "wanted"]
