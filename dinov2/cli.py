@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dinov2.errors import told_in_one_line
+from dinov2.errors import EXIT_AGAIN, told_in_one_line
 from dinov2.launch import JobFailedError
 from dinov2.stages import MATRIX, STAGES
 
@@ -20,7 +20,7 @@ def _run(stage: str, *item: str) -> None:
         import_module(f"dinov2.stages.{stage}").run(open_workspace(), *item)
     except JobFailedError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(EXIT_AGAIN if error.again else 1) from None
 
 
 def _command(stage: str) -> Callable[..., None]:
@@ -112,6 +112,33 @@ def diff(
 
 
 @app.command()
+def compare(
+    candidate: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    champion: Annotated[str | None, typer.Argument(help="Likewise; the champion of that name if none.")] = None,
+    to: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the comparison, JSON.")] = None,
+) -> None:
+    """Evaluate a registered version and the champion on the same images, and tell what rules.yaml says of it."""
+    from dinov2.stages.compare import compare as judge
+    from dinov2.stages.context import open_workspace
+
+    judge(open_workspace(), candidate, champion, to)
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="A registered model.")],
+    who: Annotated[str, typer.Option(envvar="USER", help="Whose decision it is.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")] = "no reason given",
+) -> None:
+    """Make the version that was champion before the last promotion champion again."""
+    from dinov2.registry.promotion.rollback import rollback as go_back
+    from dinov2.settings import load_settings, workspace
+
+    before, after = go_back(name, who, reason, load_settings(), workspace())
+    typer.echo(f"{name}: champion was version {before}, is version {after}")
+
+
+@app.command()
 def plan(
     stages: Annotated[list[str] | None, typer.Argument(help="Only these and what they need; all if none.")] = None,
     manifests: Annotated[
@@ -124,6 +151,75 @@ def plan(
     from dinov2.stages.plan import plan as look_ahead
 
     look_ahead(open_workspace(), stages or [], manifests, as_json)
+
+
+@app.command()
+def announce(
+    uri: Annotated[str, typer.Argument(help="A source of params.yaml, or a file or folder in one.")],
+) -> None:
+    """Tell Prefect (PREFECT_API_URL) that a source has new images, so that it curates again."""
+    from dinov2.runs.announce import announce as tell
+    from dinov2.stages.context import open_workspace
+
+    tell(open_workspace(), uri)
+
+
+@app.command()
+def janitor(
+    delete: Annotated[bool, typer.Option("--delete", help="Remove what is found.")] = False,
+    older_than: Annotated[int, typer.Option(min=1, metavar="DAYS", help="Leave what is newer alone.")] = 14,
+    to: Annotated[str | None, typer.Option(metavar="FILE", help="Write it as JSON, too.")] = None,
+) -> None:
+    """Show what nobody needs any more: clones, checkpoints, jobs, scratch. Nothing is removed without --delete."""
+    from dinov2.janitor import clean
+    from dinov2.stages.context import open_workspace
+
+    if not clean(open_workspace(), delete, older_than, to):
+        raise typer.Exit(1)
+
+
+@app.command()
+def record(
+    name: Annotated[str | None, typer.Argument(help="Of the run: lower-case letters, digits, hyphens.")] = None,
+    push: Annotated[bool, typer.Option("--push", help="Send the outputs to DVC's remote first.")] = False,
+) -> None:
+    """Commit what this workspace has to the branch runs/NAME, and tell the registered versions that it made them."""
+    from dinov2.runs.record import record_here
+    from dinov2.settings import load_settings, workspace
+
+    record_here(workspace(), load_settings(), name, push)
+
+
+@app.command()
+def reproduce(
+    uri: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    stage: Annotated[
+        str | None, typer.Argument(help="One that the weights come from; else the one that wrote them.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--all", help="And all that it needs, from the sources on.")] = False,
+) -> None:
+    """Make a registered model's weights again in a clone of its run, and compare the bytes; 1 if they differ."""
+    from dinov2.runs.reproduce import reproduce as make_again
+    from dinov2.stages.context import open_workspace
+
+    try:
+        same = make_again(open_workspace(), uri, stage, whole)
+    except JobFailedError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(0 if same else 1)
+
+
+@app.command()
+def lineage(
+    uri: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+) -> None:
+    """Show the way back from a registered model's weights: its run, the stages, the manifest, the sources."""
+    from dinov2.runs.lineage import lineage as show
+    from dinov2.stages.context import open_workspace
+
+    show(open_workspace(), uri, as_json)
 
 
 @app.command()
