@@ -3,10 +3,11 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 
@@ -14,30 +15,56 @@ from dinov2.errors import ConfigError
 from dinov2.storage import write_json
 
 CLOCK_SLACK_S = 2.0
+POLL_S = 1.0
 
 
 @contextmanager
-def sole_pipeline(root: Path) -> Iterator[None]:
+def sole_pipeline(root: Path, name: str = "", wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold the workspace while the block runs; the system lets go of it when the process dies.
 
+    Runs in clones hold the workspace that they are clones of. Who holds it must not ask for it again, here or by
+    starting a run of its own and waiting for that.
+
+    Args:
+        root: the workspace.
+        name: of the run that holds it, for others to see.
+        wait: while others hold it, wait, and call this with a name for each; None refuses.
+
     Raises:
-        ConfigError: another pipeline runs here.
+        ConfigError: another pipeline runs here, and is not waited for.
     """
     path = root / "var" / "pipeline.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ConfigError(f"{root}: another pipeline runs here (process {file.read() or 'unknown'})") from None
+        _acquire(file, root, wait)
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()}, run {name}" if name else str(os.getpid()))
         file.flush()
         try:
             yield
         finally:
             file.truncate(0)
+
+
+def _acquire(file: TextIO, root: Path, wait: Callable[[str], None] | None) -> None:
+    told = None
+    while not _locked(file):
+        file.seek(0)
+        holder = f"process {file.read() or 'unknown'}"
+        if wait is None:
+            raise ConfigError(f"{root}: another pipeline runs here ({holder})")
+        if holder != told:
+            wait(holder)
+            told = holder
+        time.sleep(POLL_S)
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def clear_stale_dvc_locks(root: Path) -> None:

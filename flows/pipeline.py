@@ -4,92 +4,77 @@ import argparse
 import logging
 import signal
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from prefect import flow
-from prefect.client.schemas.objects import State
-from pydantic import Field
-from rich.console import Console
-from rich.table import Table
+from prefect import flow, runtime
 
-from dinov2.errors import EXIT_USER_ERROR, UserError
+from dinov2.config import read_yaml
+from dinov2.errors import EXIT_USER_ERROR, UnreachableError, UserError
+from dinov2.runs.clone import clone
+from dinov2.runs.names import FOLDER, checked
+from dinov2.runs.run import Run, environment
+from dinov2.settings import load_settings, workspace
 from dinov2.stages.context import open_workspace
-from dinov2.stages.graph import read_graph
-from flows.locks import clear_stale_dvc_locks, sole_pipeline
+from dinov2.stages.params import PARAMS
+from flows.artifacts import summary
+from flows.bring import bring_up_to_date, raise_failure
+from flows.forms import fields
+from flows.forms.checked import check_stages, checked_params, refuse_here
+from flows.forms.presets import WORKSPACE
+from flows.locks import sole_pipeline
+from flows.naming import run_name
+from flows.recording import record_run
+from flows.say import say
 from flows.servers import ServerError, ensure_prefect
-from flows.stage import StageError, run_stage
-
-Targets = Annotated[
-    tuple[str, ...],
-    Field(
-        title="Stages",
-        description="Stages to bring up to date, with all that they need; none means every stage.",
-        json_schema_extra={"position": 0},
-    ),
-]
-Force = Annotated[
-    bool,
-    Field(
-        title="Run again",
-        description="Run the stages even if nothing that they depend on has changed.",
-        json_schema_extra={"position": 1},
-    ),
-]
+from flows.stage import StageError
+from flows.table import print_table
 
 
-@dataclass(frozen=True)
-class Timed:
-    """How one stage went, and for how long."""
+@flow(name="pipeline", flow_run_name=run_name)
+def pipeline(
+    preset: fields.PresetField = WORKSPACE,
+    images: fields.ImagesField = (),
+    overrides: fields.OverridesField = (),
+    stages: fields.StagesField = (),
+    launcher: fields.LauncherField = fields.AS_SET,
+    force: fields.ForceField = False,
+    name: fields.NameField = "",
+    where: fields.WhereField = fields.CLONE,
+) -> None:
+    """Bring the stages of dvc.yaml up to date, one after another, in a clone of the workspace or in the workspace.
 
-    stage: str
-    state: State
-    seconds: float
-
-
-@flow(name="pipeline")
-def pipeline(targets: Targets = (), force: Force = False) -> None:
-    """Bring the workspace (the current folder) up to date, one stage after another.
-
-    A stage that fails takes with it only what reads from it. Outputs and `dvc.lock` are those of `dvc repro`.
+    A stage that fails takes with it only what reads from it. Outputs and `dvc.lock` are those of `dvc repro`. A retry
+    goes on from where the run was.
 
     Raises:
-        ConfigError: a parameter is wrong, a stage unknown, or another pipeline runs here; nothing has run.
+        ConfigError: a field of the form is wrong, or another pipeline runs here; nothing has run.
         StageError: a stage failed (the first that did).
     """
     logging.getLogger("prefect.flow_runs").propagate = False
-    root = open_workspace().root
-    with sole_pipeline(root):
-        clear_stale_dvc_locks(root)
-        done: dict[str, Timed] = {}
-        for stage in read_graph(root, targets):
-            started = time.monotonic()
-            states = [done[name].state for name in stage.upstream]
-            state = run_stage(stage.name, states, stage.changed, force, root, return_state=True)
-            done[stage.name] = Timed(stage.name, state, time.monotonic() - started)
-    _report(root, list(done.values()))
-    for timed in done.values():
-        if timed.state.is_failed():
-            timed.state.result()
+    origin, called, here = workspace(), checked(name or run_name()), where == fields.HERE
+    variables = {} if launcher == fields.AS_SET else {"DINOV2_LAUNCHER": launcher}
+    settings = load_settings(variables)
+    if here:
+        refuse_here(preset, images, overrides)
+    else:
+        check_stages(origin, stages)
+    begun = origin / FOLDER / called / PARAMS
+    if not here and not name and begun.exists():  # by an earlier attempt, which has checked them
+        params: dict[str, Any] | None = read_yaml(begun)
+    else:
+        params = checked_params(origin, settings, preset, images, overrides)
+    with sole_pipeline(origin, called, _told if runtime.deployment.id else None):
+        run = Run(called, origin, origin) if here else clone(origin, called, params)
+        done = bring_up_to_date(run, stages, force, variables if here else {**environment(run, settings), **variables})
+        print_table(run.root, done)
+        summary(run, done)
+        raise_failure(done)
+        record_run(run, settings, "pipeline", done)
 
 
-def _report(root: Path, stages: Sequence[Timed]) -> None:
-    table = Table("stage", "", "time", box=None, header_style="bold")
-    for timed in stages:
-        state = timed.state
-        outcome = state.result() if state.is_completed() else "failed" if state.is_failed() else "not run"
-        table.add_row(timed.stage, outcome, f"{timed.seconds:.1f} s")
-    table.add_row("total", "", f"{sum(timed.seconds for timed in stages):.1f} s", style="bold")
-    console = Console()
-    console.print()
-    console.print(table)
-    report = root / "reports" / "index.html"
-    if report.is_file():
-        console.print(f"\nReport: {report}", soft_wrap=True)
-    console.print("Runs, curves and models: `make up` starts Prefect and MLflow and gives their addresses.")
+def _told(holder: str) -> None:
+    say(f"this workspace is in use: waiting for {holder}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,14 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         ensure_prefect(open_workspace().root)
-        pipeline(tuple(options.stages), options.force)
+        pipeline(stages=tuple(options.stages), force=options.force, where=fields.HERE)
     except UserError as error:
         print(error, file=sys.stderr)
         return EXIT_USER_ERROR
     except StageError as error:
         print(f"\n{error}", file=sys.stderr)
         return EXIT_USER_ERROR if error.code == EXIT_USER_ERROR else 1
-    except ServerError as error:
+    except (ServerError, UnreachableError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

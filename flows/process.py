@@ -4,6 +4,7 @@ import errno
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 import termios
@@ -28,15 +29,16 @@ class Guarded:
         cwd: Path,
         environment: Mapping[str, str] | None = None,
         grace: float = GRACE_S,
+        stdin: int | socket.socket = subprocess.DEVNULL,
     ) -> None:
-        """Start `command` in a session of its own, with stdout and stderr going to `output` and no stdin.
+        """Start `command` in a session of its own, with stdout and stderr going to `output`, by default without stdin.
 
         `environment` is added to this process's own.
         """
         reading, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(GUARD), str(reading), str(grace), *command],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin if isinstance(stdin, int) else stdin.fileno(),
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=cwd,

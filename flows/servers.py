@@ -6,13 +6,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from dinov2.errors import ConfigError
 from flows.process import Guarded
 
 HOST = "127.0.0.1"
@@ -44,7 +43,7 @@ def ensure_prefect(root: Path) -> None:
     until_exit = ExitStack()
     atexit.register(until_exit.close)
     server = until_exit.enter_context(serving("prefect", [*command, "--log-level", "error"], root, environment))
-    wait_until_healthy(server, f"http://{HOST}:{port}/api/health", "prefect", root)
+    wait_until(lambda: answers(f"http://{HOST}:{port}/api/health"), server, "prefect", root)
     until_exit.enter_context(temporary_settings({PREFECT_API_URL: f"http://{HOST}:{port}/api"}))
 
 
@@ -57,19 +56,28 @@ def serving(name: str, command: list[str], root: Path, environment: dict[str, st
         yield server
 
 
-def wait_until_healthy(server: Guarded, url: str, name: str, root: Path) -> None:
-    """Wait until `url` answers 200.
+def wait_until(ready: Callable[[], bool], server: Guarded, name: str, root: Path) -> None:
+    """Wait until `server` is `ready`.
 
     Raises:
-        ServerError: `server` ended, or three minutes went by.
+        ServerError: it ended, or three minutes went by.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not _answers(url):
+    while not ready():
         if server.poll() is not None:
             raise ServerError(f"{name} ended with exit code {server.poll()}; see {log_of(root, name)}")
         if time.monotonic() > deadline:
-            raise ServerError(f"{name} did not answer at {url} in {START_TIMEOUT_S:.0f} s; see {log_of(root, name)}")
+            raise ServerError(f"{name} did not start in {START_TIMEOUT_S:.0f} s; see {log_of(root, name)}")
         time.sleep(POLL_S)
+
+
+def answers(url: str) -> bool:
+    """Whether `url` answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def log_of(root: Path, name: str) -> Path:
@@ -77,31 +85,7 @@ def log_of(root: Path, name: str) -> Path:
     return root / "var" / "logs" / f"{name}.log"
 
 
-def require_free_port(port: int, name: str, setting: str) -> None:
-    """Make sure that a server can listen on `port`.
-
-    Raises:
-        ConfigError: something else does already.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise ConfigError(
-                f"{name}: port {port} cannot be used ({error.strerror}); choose another with {setting}"
-            ) from None
-
-
 def _any_free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

@@ -1,114 +1,109 @@
 """`make up`: Prefect's server, MLflow's server and the process that carries out runs, until Ctrl-C.
 
-MLflow is served only where it is a database of this workspace, as it is by default.
+Each is started again when it dies; runs go on meanwhile, and wait for the server. MLflow is served only where it is a
+database: of this workspace, as it is by default, or Postgres.
 """
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from dinov2.errors import EXIT_USER_ERROR, ConfigError, UserError
-from dinov2.registry.client import SQLITE, artifacts_uri, tracking_uri
+from dinov2.errors import EXIT_USER_ERROR, UserError
+from dinov2.registry.client import artifacts_uri
 from dinov2.settings import Settings, load_settings, workspace
-from flows.process import Guarded
-from flows.servers import HOST, ServerError, log_of, require_free_port, serving, wait_until_healthy
+from flows import automations
+from flows.servers import ServerError, answers, wait_until
+from flows.services import database, mlflow_page, mlflow_server, prefect_server, worker
+from flows.settings import UpSettings, load_up_settings, take_servers_secrets
+from flows.supervision import Supervised
+from flows.trouble import Trouble
 
 WATCH_S = 1.0
 
 
-class Ports(BaseSettings):
-    """Where the servers listen, on this machine alone."""
-
-    model_config = SettingsConfigDict(env_prefix="DINOV2_", frozen=True)
-
-    prefect_port: int = Field(4200, ge=1, le=65535)
-    mlflow_port: int = Field(5000, ge=1, le=65535)
-
-
-def load_ports() -> Ports:
-    """The ports of this process's environment.
+@contextmanager
+def services(root: Path, up: UpSettings, settings: Settings) -> Iterator[list[Supervised]]:
+    """The servers and the worker, all ready, and the server's automations settled; they end with the block.
 
     Raises:
-        ConfigError: one is no port.
+        ConfigError: a port or address cannot be had, or a setting does not fit what there is.
+        ServerError: one of them does not start.
     """
-    try:
-        return Ports()
-    except ValidationError as error:
-        lines = [f"DINOV2_{str(e['loc'][0]).upper()}: {e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
+    names = automations.listed(root)
+    store, secrets = database(settings, root), take_servers_secrets()
+    with ExitStack() as stack:
+        listening = stack.enter_context(up.prefect.listen("Prefect", "DINOV2_PREFECT_PORT"))
+        running: list[Supervised] = []
+        if store:
+            up.mlflow.listen("MLflow", "DINOV2_MLFLOW_PORT").close()  # it opens its own
+            mlflow = mlflow_server(up, store, artifacts_uri(settings, root), root)
+            running.append(stack.enter_context(Supervised(mlflow, root)))
+        prefect = prefect_server(up, listening, secrets)
+        running.append(stack.enter_context(Supervised(prefect, root)))
+        _wait(running[-1], f"{up.prefect.local}/api/health", root)
+        began = datetime.now(UTC)
+        serving = worker(up, mlflow_page(up, settings, served=bool(store)))
+        running.append(stack.enter_context(Supervised(serving, root)))
+        if store:
+            _wait(running[0], f"{up.mlflow.local}/health", root)
+        with _client(up) as client:
+            wait_until(lambda: _is_served(client, names, began), running[-1].process, "worker", root)
+            automations.apply(client, root, up)
+        yield running
+
+
+def _wait(service: Supervised, url: str, root: Path) -> None:
+    wait_until(lambda: answers(url), service.process, service.name, root)
 
 
 @contextmanager
-def services(root: Path, ports: Ports, settings: Settings) -> Iterator[dict[str, Guarded]]:
-    """The servers and the worker, by name, all answering; they end with the block, the worker first.
-
-    Raises:
-        ConfigError: a port is taken.
-        ServerError: one of them does not start.
-    """
-    require_free_port(ports.prefect_port, "Prefect", "DINOV2_PREFECT_PORT")
-    ours = database(settings, root)
-    if ours:
-        require_free_port(ports.mlflow_port, "MLflow", "DINOV2_MLFLOW_PORT")
-    prefect, mlflow = f"http://{HOST}:{ports.prefect_port}", f"http://{HOST}:{ports.mlflow_port}"
-    with ExitStack() as stack:
-        started: dict[str, Guarded] = {}
-        if ours:
-            command = _mlflow(ours, artifacts_uri(settings, root), ports.mlflow_port)
-            quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-            started["mlflow-server"] = stack.enter_context(serving("mlflow-server", command, root, quiet))
-        server = serving("prefect-server", _prefect(ports.prefect_port), root)
-        started["prefect-server"] = stack.enter_context(server)
-        wait_until_healthy(started["prefect-server"], f"{prefect}/api/health", "prefect-server", root)
-        worker = serving("worker", [sys.executable, "-m", "flows.serve"], root, {"PREFECT_API_URL": f"{prefect}/api"})
-        started["worker"] = stack.enter_context(worker)
-        if ours:
-            wait_until_healthy(started["mlflow-server"], f"{mlflow}/health", "mlflow-server", root)
-        wait_until_healthy(started["worker"], f"{prefect}/api/deployments/name/pipeline/pipeline", "worker", root)
-        yield started
+def _client(up: UpSettings) -> Iterator[SyncPrefectClient]:
+    told = {PREFECT_API_URL: f"{up.prefect.local}/api"}
+    login = {PREFECT_API_AUTH_STRING: up.login.get_secret_value()} if up.login else {}
+    try:
+        with temporary_settings(told | login), get_client(sync_client=True) as client:
+            yield client
+    except httpx.HTTPError as error:
+        raise ServerError(f"Prefect's server at {up.prefect.local} does not answer as it should: {error}") from error
 
 
-def database(settings: Settings, root: Path) -> Path | None:
-    """MLflow's SQLite file, when it lies in the workspace; None when `DINOV2_TRACKING` names a place elsewhere."""
-    uri = tracking_uri(settings, root)
-    path = Path(uri.removeprefix(SQLITE)).resolve()
-    return path if uri.startswith(SQLITE) and path.is_relative_to(root.resolve()) else None
-
-
-def _prefect(port: int) -> list[str]:
-    return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-
-
-def _mlflow(file: Path, artifacts: str, port: int) -> list[str]:
-    for folder in (file.parent, *([] if "://" in artifacts else [Path(artifacts)])):
-        folder.mkdir(parents=True, exist_ok=True)
-    backend = ["--backend-store-uri", f"{SQLITE}{file}"]
-    where = ["--host", HOST, "--port", str(port), "--workers", "1"]
-    return [sys.executable, "-m", "mlflow", "server", *backend, "--artifacts-destination", artifacts, *where]
+def _is_served(client: SyncPrefectClient, names: set[str], began: datetime) -> bool:
+    """Whether a worker that has started since `began` asks for runs of the deployments `names`."""
+    asked = {each.name for each in client.read_deployments() if each.last_polled and each.last_polled >= began}
+    return asked >= names
 
 
 def main() -> int:
-    """Serve until SIGINT or SIGTERM; 0 then, 1 when a server ends by itself, 2 for the user's own mistake."""
+    """Serve until SIGINT or SIGTERM; 0 then, 1 when a service dies again and again, 2 for the user's own mistake."""
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts background jobs that ignore it
         signal.signal(number, signal.default_int_handler)
     try:
-        root, ports, settings = workspace(), load_ports(), load_settings()
+        root, up, settings = workspace(), load_up_settings(), load_settings()
         print("Starting (the first time takes longer: databases are made) ...", flush=True)
-        with services(root, ports, settings) as started:
-            mlflow = f"http://{HOST}:{ports.mlflow_port}" if "mlflow-server" in started else settings.tracking
-            print(f"Prefect  http://{HOST}:{ports.prefect_port}   runs, their logs, and the button that starts one")
-            print(f"MLflow   {mlflow}   curves, metrics and registered models")
+        with services(root, up, settings) as running:
+            mlflow = mlflow_page(up, settings, served="mlflow-server" in {service.name for service in running})
+            print(f"Prefect  {up.prefect.shown}   runs, their logs, and the button that starts one")
+            print(f"MLflow   {mlflow or settings.tracking}   curves, metrics and registered models")
+            if up.login:
+                print("Both ask for the user and password of DINOV2_LOGIN.")
             print("Ctrl-C stops what was started here.", flush=True)
-            while all(service.poll() is None for service in started.values()):
+            watched: list[Supervised | Trouble] = [
+                *running,
+                Trouble(root, Path(os.environ["PREFECT_HOME"]) / "prefect.db"),
+            ]
+            while True:
+                for each in watched:
+                    each.look()
                 time.sleep(WATCH_S)
-            ended = next(name for name, service in started.items() if service.poll() is not None)
-            raise ServerError(f"{ended} ended by itself; see {log_of(root, ended)}")
     except UserError as error:
         print(error, file=sys.stderr)
         return EXIT_USER_ERROR

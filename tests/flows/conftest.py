@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MARK = "DINOV2_TEST_MARK"
@@ -106,6 +107,28 @@ def make_workspace(root: Path) -> Workspace:
     # Deployments name their flow by a path in the workspace.
     (root / "flows").symlink_to(REPOSITORY / "flows")
     return workspace
+
+
+def commit(workspace: Workspace) -> None:
+    """Make a workspace one that runs can be clones of: with images of its own, a remote, and all of it committed."""
+    root = workspace.root
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["ingest"]["sources"] = [{"name": "pool", "uri": "photos", "role": "pool"}]
+    workspace.write("params.yaml", yaml.safe_dump(params, sort_keys=False))
+    workspace.write(".gitignore", "/var/\n/photos/\nran.log\n__pycache__/\n")
+    for folder in ("photos", "data", "remote"):
+        (root / folder).mkdir()
+    (root / "photos" / "one.jpg").touch()
+    for name in ("sources", "weights"):
+        workspace.write(f"data/{name}.json", "{}\n")
+    workspace.run("-m", "dvc", "remote", "add", "--quiet", "--default", "local", "../remote")
+    git(root, "add", "--all", ":!remote")
+    git(root, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "all")
+
+
+def git(root: Path, *arguments: str) -> str:
+    """What git says in a folder."""
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture

@@ -58,3 +58,28 @@ def test_a_second_pipeline_in_a_workspace_is_refused_by_number(tmp_path: Path) -
         pass
     with sole_pipeline(tmp_path):
         pass
+
+
+def test_a_run_that_waits_is_told_for_whom_and_goes_on_when_that_ends(tmp_path: Path) -> None:
+    heard: list[str] = []
+    holder = "from flows.locks import *; import sys\nwith sole_pipeline(Path(), 'night'): print(); sys.stdin.read()"
+    repository = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        [sys.executable, "-c", holder],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": repository},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+
+        def wait(name: str) -> None:
+            heard.append(name)
+            process.kill()
+
+        with sole_pipeline(tmp_path, "day", wait):
+            assert heard == [f"process {process.pid}, run night"]
+            with pytest.raises(ConfigError, match=rf"process {os.getpid()}, run day\)"), sole_pipeline(tmp_path):
+                pass

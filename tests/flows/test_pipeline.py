@@ -1,5 +1,6 @@
 """The flow does what `dvc repro` does, says what happened, and can be killed at any moment."""
 
+import json
 import re
 import signal
 import sqlite3
@@ -8,11 +9,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.flows.conftest import Workspace, make_workspace, wait_for
+from tests.flows.conftest import Workspace, commit, git, make_workspace, wait_for
 
 pytestmark = pytest.mark.slow
 
 FLOW = ("-m", "flows.pipeline")
+FORM = """
+import json, sys
+from dinov2.settings import workspace
+from flows.pipeline import pipeline
+from flows.servers import ensure_prefect
+ensure_prefect(workspace())
+for form in sys.argv[1:]:
+    pipeline(**json.loads(form))
+"""
 
 
 def _outcomes(output: str) -> dict[str, str]:
@@ -28,6 +38,8 @@ def test_it_leaves_what_dvc_repro_leaves_and_a_second_run_runs_nothing(workspace
     assert code == 0, output
     assert _outcomes(output) == dict.fromkeys(["first", "second", "distill@S", "distill@B", "last"], "ran")
     assert "make up" in output
+    assert "Not recorded: " in output
+    assert "nothing is committed yet" in output
     lock = (workspace.root / "dvc.lock").read_bytes()
     assert lock == (other.root / "dvc.lock").read_bytes()
     assert workspace.ran() == ["first", "second", "S", "B", "last"]
@@ -95,6 +107,52 @@ def test_a_killed_flow_leaves_no_process_and_the_next_goes_on(workspace: Workspa
     code, output = workspace.run(*FLOW)
     assert code == 0, output
     assert workspace.ran() == ["first", "second", "S", "B", "last"], "first is not done twice"
+
+
+def test_what_ran_in_the_workspace_is_recorded_once_and_a_failure_is_not(workspace: Workspace) -> None:
+    commit(workspace)
+    before = git(workspace.root, "status", "--porcelain"), git(workspace.root, "rev-parse", "HEAD")
+    failing = (workspace.root / "dvc.yaml").read_text().replace("cat S.txt", "false && cat S.txt")
+    workspace.write("dvc.yaml", failing)
+    assert workspace.run(*FLOW)[0] == 1
+    assert git(workspace.root, "branch", "--list", "runs/*") == ""
+    git(workspace.root, "checkout", "--quiet", "dvc.yaml")
+    code, output = workspace.run(*FLOW)
+    assert code == 0, output
+    branch = git(workspace.root, "branch", "--list", "runs/*", "--format=%(refname:short)").strip()
+    assert f"Recorded: branch {branch}, commit " in output
+    assert "Flow: pipeline" in git(workspace.root, "log", "-1", "--format=%B", branch)
+    assert git(workspace.root, "show", f"{branch}:dvc.lock") == (workspace.root / "dvc.lock").read_text()
+    assert before[1] == git(workspace.root, "rev-parse", "HEAD")
+    assert "Recorded" not in workspace.run(*FLOW)[1], "nothing has changed since"
+    assert git(workspace.root, "branch", "--list", "runs/*", "--format=%(refname:short)").strip() == branch
+
+
+def test_a_form_runs_in_a_clone_with_its_parameters_and_a_wrong_one_makes_none(workspace: Workspace) -> None:
+    commit(workspace)
+    wrong = {"overrides": [{"key": "sed", "value": "1"}]}
+    code, output = workspace.run("-c", FORM, json.dumps(wrong))
+    assert code == 1
+    assert "ConfigError: overrides: sed: no such parameter; allowed here: deduplicate" in output
+    assert not (workspace.root / "var" / "runs").exists()
+
+    form = {"name": "mine", "overrides": [{"key": "seed", "value": "3"}], "stages": ["distill"], "launcher": "local"}
+    again = {**form, "stages": []}
+    code, output = workspace.run("-c", FORM, json.dumps(form), json.dumps(again), json.dumps({}))
+    assert code == 0, output
+    root = workspace.root / "var" / "runs" / "mine"
+    assert "seed: 3" in (root / "params.yaml").read_text()
+    assert "pool" in (root / "data" / "sources.json").read_text(), "the sources were looked through"
+    assert (root / "ran.log").read_text().split() == ["first", "second", "S", "B", "last"], "no stage twice"
+    assert git(workspace.root, "show", "runs/mine:dvc.lock") == (root / "dvc.lock").read_text()
+    assert workspace.run("-m", "dvc", "status", "--cloud", "--quiet")[0] == 0
+    assert workspace.ran() == []
+    assert git(workspace.root, "status", "--porcelain", "--untracked-files=no") == "", "the workspace is as it was"
+    (other,) = set((workspace.root / "var" / "runs").glob("[!.]*")) - {root}
+    assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", other.name)
+    # DVC's cache has all of it but for what depends on nothing, which DVC never takes from there.
+    assert (other / "ran.log").read_text().split() == ["second"]
+    assert _logged(workspace.root, "1 sources, changed: pool")
 
 
 def test_faulty_parameters_are_told_before_anything_runs(workspace: Workspace) -> None:

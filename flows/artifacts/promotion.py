@@ -1,0 +1,80 @@
+"""The page of a promotion: two versions, their figures on the same images, and what the rules say."""
+
+from prefect.client.schemas.actions import ArtifactCreate
+
+from dinov2.evaluation.figure import Figure
+from dinov2.registry.promotion.case import Case
+from dinov2.registry.promotion.comparison import Comparison, Contender
+from dinov2.settings import Settings
+from flows.artifacts.links import mlflow_pages
+from flows.artifacts.markdown import bullets, code, link, table, text
+from flows.artifacts.post import key, markdown
+
+
+def promotion(case: Case, settings: Settings) -> ArtifactCreate:
+    """The page as an artifact."""
+    candidate = case.comparison.candidate
+    described = f"{candidate.model}: may version {candidate.version} be the champion?"
+    return markdown(key("promote", candidate.model), page(case, settings), described)
+
+
+def page(case: Case, settings: Settings) -> str:
+    """The page, Markdown."""
+    comparison = case.comparison
+    contenders = [_contender(role, getattr(comparison, role)) for role in ("candidate", "champion")]
+    # No table: the narrow form for the approval would cut what was found.
+    rules = [
+        f"**{'holds' if each.holds else 'BROKEN'}**: {text(each.rule)}: {text(each.says)}" for each in case.findings
+    ]
+    parts = [
+        f"# {text(comparison.candidate.model)}: version {text(comparison.candidate.version)} for champion",
+        table(("", "version", "run", "weights, SHA-256"), contenders),
+        "## On the same images",
+        _figures(comparison),
+        "## Rules",
+        bullets(rules),
+        "## Links",
+        bullets(_links(case, settings)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _contender(role: str, of: Contender | None) -> tuple[str, ...]:
+    if of is None:
+        return role, "none yet", "", ""
+    return role, of.version, of.run or "none is recorded", of.weights_sha256[:16]
+
+
+def _figures(comparison: Comparison) -> str:
+    if comparison.champion is None:
+        rows = [(each.name, _percent(each.candidate), str(each.images)) for each in comparison.figures]
+        return table(("figure", "candidate %", "images"), rows)
+    header = ("figure", "candidate %", "champion %", "gain, points", "95% interval", "p", "images")
+    return table(header, [_paired(each) for each in comparison.figures])
+
+
+def _paired(figure: Figure) -> tuple[str, ...]:
+    scores = (figure.name, _percent(figure.candidate), _percent(figure.champion))
+    if (by := figure.difference) is None:
+        return (*scores, "missing", "", "", str(figure.images))
+    interval = f"{_points(by.low)} to {_points(by.high)}"
+    return (*scores, _points(by.value), interval, f"{by.p:.2g}", str(figure.images))
+
+
+def _percent(value: float | None) -> str:
+    return "missing" if value is None else f"{100 * value:.1f}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _links(case: Case, settings: Settings) -> list[str]:
+    pages, comparison = mlflow_pages(settings), case.comparison
+    if not pages:
+        return [f"MLflow run of this promotion: {code(case.run_id)}"]
+    versions = [each for each in (comparison.candidate, comparison.champion) if each]
+    return [
+        link("this promotion in MLflow", f"{pages}/#/runs/{case.run_id}"),
+        *(link(each.uri, f"{pages}/#/models/{each.model}/versions/{each.version}") for each in versions),
+    ]

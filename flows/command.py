@@ -1,0 +1,28 @@
+"""A command of this project as a part of a flow run."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from prefect import get_run_logger
+
+from dinov2.runs.run import Run
+from flows.process import run as run_command
+from flows.servers import log_of
+from flows.stage import StageError
+
+
+def run_dinov2(run: Run, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run `dinov2 ...` in a run's workspace; what it says is in the run's log too.
+
+    Raises:
+        StageError: it did not end well.
+    """
+    name, tail, logger = arguments[0], list[str](), get_run_logger()
+
+    def listen(line: str) -> None:
+        tail.append(line)
+        logger.info("%s", line)
+
+    log = log_of(run.root, name)
+    if code := run_command([sys.executable, "-m", "dinov2.cli", *arguments], run.root, log, listen, environment):
+        raise StageError(name, code, log, tail)
