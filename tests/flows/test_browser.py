@@ -16,7 +16,7 @@ from tests.checkouts import TINY, checkouts, environment
 from tests.flows.conftest import Workspace
 from tests.flows.serving import Up, up
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.browser, pytest.mark.timeout(1200)]
 
 CHROMIUM = shutil.which("chromium")
 QUIET = (
@@ -42,29 +42,28 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 @pytest.fixture
-def page(served: Up) -> Iterator[Page]:
-    """A tab of a browser, at Prefect's page."""
+def page() -> Iterator[Page]:
+    """A tab of a browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        tab = browser.new_page(viewport={"width": 1360, "height": 1200})
+        tab = browser.new_page(viewport={"width": 1360, "height": 1500})
         tab.set_default_timeout(MINUTE_MS)
-        tab.goto(served.api.removesuffix("/api"))
         yield tab
         browser.close()
 
 
 def test_a_person_starts_the_pipeline_looks_at_what_came_out_and_promotes_it(served: Up, page: Page) -> None:
-    client = MlflowClient(f"{served.mlflow}")
+    client, prefect = MlflowClient(served.mlflow), served.api.removesuffix("/api")
 
-    open_form(page, "pipeline")
+    open_form(page, prefect, "pipeline")
     page.get_by_role("button", name="Add item").nth(1).click()
     fields = page.get_by_role("textbox")
     fields.nth(1).fill("evaluate.pca_images")
     fields.nth(2).fill("5")
     fields.last.fill("from-the-page")
     picture(page, "form")
-    page.get_by_role("button", name="Submit").click()
-    open_run(page, "from-the-page")
+    submit(page)
+    open_run(page, prefect, "from-the-page")
     expect(state(page)).to_have_text("Completed", timeout=15 * MINUTE_MS)
     assert "runs/from-the-page" in branches(served.workspace.root)
 
@@ -82,10 +81,9 @@ def test_a_person_starts_the_pipeline_looks_at_what_came_out_and_promotes_it(ser
     picture(page, "version")
     assert client.get_model_version(MODEL, "1").tags["dinov2.run"] == "from-the-page"
 
-    page.goto(served.api.removesuffix("/api"))
-    open_form(page, "promote")
-    page.get_by_role("button", name="Submit").click()
-    open_run(page, f"promote-{MODEL}-candidate")
+    open_form(page, prefect, "promote")
+    submit(page)
+    open_run(page, prefect, f"promote-{MODEL}-candidate")
     expect(state(page)).to_have_text("Suspended", timeout=5 * MINUTE_MS)
     page.get_by_role("button", name="Resume").click()
     dialogue = page.get_by_role("dialog")
@@ -104,17 +102,23 @@ def test_a_person_starts_the_pipeline_looks_at_what_came_out_and_promotes_it(ser
     picture(page, "champion")
 
 
-def open_form(page: Page, deployment: str) -> None:
-    """Go to the form of a deployment, as its menu does."""
-    page.get_by_role("button", name="Deployments").click()
-    link = page.locator("a[href*='/deployments/deployment/']", has_text=re.compile(f"^{deployment}$"))
-    page.goto(f"{page.url.split('/deployments')[0]}{link.first.get_attribute('href')}/run")
+def open_form(page: Page, prefect: str, deployment: str) -> None:
+    """Go to the form of a deployment."""
+    page.goto(f"{prefect}/deployments")
+    link = page.locator("a[href*='/deployments/deployment/']", has_text=re.compile(f"^{deployment}$")).first
+    page.goto(f"{prefect}{link.get_attribute('href')}/run")
     page.get_by_role("button", name="Submit").wait_for()
 
 
-def open_run(page: Page, name: str) -> None:
+def submit(page: Page) -> None:
+    """Start a run by its form; the page leaves when the server has it."""
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url(re.compile(r"(?<!/run)$"))
+
+
+def open_run(page: Page, prefect: str, name: str) -> None:
     """Go to the page of a run, as soon as it has that name."""
-    page.get_by_role("button", name="Runs", exact=True).click()
+    page.goto(f"{prefect}/runs")
     page.locator("a[href*='/runs/flow-run/']", has_text=name).first.click(timeout=3 * MINUTE_MS)
 
 

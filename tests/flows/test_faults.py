@@ -13,7 +13,7 @@ from flows.servers import answers
 from tests.flows.conftest import Workspace, make_workspace, wait_for
 from tests.flows.serving import Up, up
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ALL = ["first", "second", "S", "B", "last"]
 HERE = "this workspace"

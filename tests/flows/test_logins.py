@@ -8,7 +8,7 @@ import pytest
 from tests.flows.conftest import Workspace
 from tests.flows.serving import up
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 PASSWORD = "correct-horse-battery-%7"
 LOGIN = f"ada:{PASSWORD}"

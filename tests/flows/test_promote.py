@@ -101,6 +101,7 @@ def promotions(workspace: Workspace) -> Iterator[Promotions]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_person_decides_with_the_comparison_in_front_and_the_alias_moves(promotions: Promotions) -> None:
     running = promotions.up

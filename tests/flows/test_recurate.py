@@ -15,7 +15,7 @@ from PIL import Image
 from tests.flows.conftest import REPOSITORY, Workspace, git, wait_for
 from tests.flows.serving import Up, up
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 CURATION = ("ingest", "embed", "deduplicate", "retrieve", "pack")
 TRAINING = {

@@ -17,7 +17,7 @@ from dinov2.storage import file_sha256
 from tests.checkouts import TINY, checkouts, run
 from tests.runs.conftest import in_git
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FEWER: dict[str, dict[str, Any]] = {
     "pretrain": {"epochs": 2, "epoch_length": 5},

@@ -26,7 +26,7 @@ from flows.settings import UpSettings
 from flows.supervision import Supervised
 from tests.flows.conftest import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 DEPLOYMENTS = "deployments: [{name: pipeline, entrypoint: a.py:a}, {name: recurate, entrypoint: a.py:a}]"
 
