@@ -135,7 +135,7 @@ def watch(page: Page, served: Up, wanted: str, seconds: float) -> None:
 
 def state(page: Page) -> Locator:
     """The state of the run whose page it is."""
-    return page.locator(".state-badge, .p-tag").first
+    return page.locator(".state-badge").first
 
 
 def branches(root: Path) -> list[str]:
