@@ -64,9 +64,9 @@ class Up:
             return error.code
 
     def headers(self, url: str) -> dict[str, str]:
-        """Of the answer to a GET."""
+        """Of the answer to a GET, their names in lower case."""
         with urllib.request.urlopen(url, timeout=60) as response:
-            return dict(response.headers)
+            return {name.lower(): value for name, value in response.headers.items()}
 
     def create(self, deployment: str, **parameters: Any) -> str:
         """Create a run, as the page's button does; its identifier."""

@@ -36,7 +36,7 @@ def test_it_serves_schedules_and_runs_the_pipeline_and_stops_without_a_trace(wor
         assert state["type"] == "COMPLETED", state
         assert workspace.ran() == ["first", "second", "S", "B"]
         page = running.headers(running.api.removesuffix("/api"))
-        assert "connect-src 'self'" in page["Content-Security-Policy"], "it reports to nobody"
+        assert "connect-src 'self'" in page["content-security-policy"], "it reports to nobody"
         telling = running.ask("/admin/settings")["server"]
         assert telling["analytics_enabled"] is False
         running.stop()
