@@ -54,6 +54,18 @@ def parse(cls: type[ConfigT], content: dict[str, Any], origin: str) -> ConfigT:
         raise ConfigError("\n".join(_describe(origin, cls, fault) for fault in error.errors())) from None
 
 
+def parse_section(cls: type[ConfigT], path: Path, section: str) -> ConfigT:
+    """One section of a YAML file as `cls`.
+
+    Raises:
+        ConfigError: the file or the section is missing, or as `parse`.
+    """
+    content = read_yaml(path)
+    if section not in content:
+        raise ConfigError(f"{path.name}: {section}: missing")
+    return parse(cls, content[section] or {}, f"{path.name}: {section}")
+
+
 def _describe(origin: str, cls: type[BaseModel], fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":

@@ -33,7 +33,7 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f"{prefix}*/{LOCK}"):
-        if _abandoned(left):
+        if abandoned(left):
             shutil.rmtree(left.parent, ignore_errors=True)  # another process may be at it as well
     with tempfile.TemporaryDirectory(dir=parent, prefix=prefix) as name:
         folder = Path(name)
@@ -43,7 +43,8 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
             yield folder
 
 
-def _abandoned(lock: Path) -> bool:
+def abandoned(lock: Path) -> bool:
+    """Whether nobody holds the lock of a temporary folder: the system lets go of it when its holder dies."""
     try:
         with lock.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

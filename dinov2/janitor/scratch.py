@@ -1,11 +1,10 @@
 """What curation left in the scratch folder: spills of processes that died, and copies of what the store has."""
 
-import fcntl
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from dinov2.data.tables import LOCK
+from dinov2.data.tables import LOCK, abandoned
 from dinov2.janitor.leftover import Leftover, Search
 from dinov2.janitor.removal import remove_folder
 from dinov2.janitor.workspaces import measured, used_by
@@ -19,7 +18,7 @@ def find(search: Search) -> Iterator[Leftover]:
     """Spills that nobody holds the lock of any more, and copies untouched for long."""
     for lock in _below(search, f"*/{LOCK}"):
         size, _ = measured(lock.parent)
-        if lock.parent.parent.name not in COPIES and _free(lock):
+        if lock.parent.parent.name not in COPIES and abandoned(lock):
             yield Leftover(KIND, str(lock.parent), "the process that made it is dead", size, _remover(lock.parent))
     for path in (path for name in COPIES for path in _below(search, f"{name}/*")):
         size, written = measured(path)
@@ -36,13 +35,3 @@ def _below(search: Search, pattern: str) -> list[Path]:
 
 def _remover(path: Path) -> partial[None]:
     return partial(remove_folder, path) if path.is_dir() else partial(Path.unlink, path, missing_ok=True)
-
-
-def _free(lock: Path) -> bool:
-    """Whether nobody holds the lock: the system lets go of it when its holder dies."""
-    try:
-        with lock.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held; gone by now; another user's
-        return False
-    return True

@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
-from dinov2.config import Config, parse, read_yaml
+from dinov2.config import Config, parse_section
 from dinov2.data.config import SourceConfig
-from dinov2.errors import ConfigError
 from dinov2.stages.files import metrics
 
 RULES = "rules.yaml"
@@ -44,10 +43,7 @@ def load_rules(root: Path) -> QualityConfig:
     Raises:
         ConfigError: `rules.yaml` or the section is missing, or a limit is none.
     """
-    content = read_yaml(root / RULES)
-    if SECTION not in content:
-        raise ConfigError(f"{RULES}: {SECTION}: missing")
-    return parse(QualityConfig, content[SECTION] or {}, f"{RULES}: {SECTION}")
+    return parse_section(QualityConfig, root / RULES, SECTION)
 
 
 def figures_of(root: Path) -> Figures:

@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dinov2.config import Config, parse, read_yaml
-from dinov2.errors import ConfigError
+from dinov2.config import Config, parse_section
 from dinov2.runs.quality import RULES
 
 SECTION = "retraining"
@@ -26,10 +25,7 @@ def load_rules(root: Path) -> RetrainingConfig:
     Raises:
         ConfigError: `rules.yaml` or the section is missing, or a limit is none.
     """
-    content = read_yaml(root / RULES)
-    if SECTION not in content:
-        raise ConfigError(f"{RULES}: {SECTION}: missing")
-    return parse(RetrainingConfig, content[SECTION] or {}, f"{RULES}: {SECTION}")
+    return parse_section(RetrainingConfig, root / RULES, SECTION)
 
 
 def worth_training(rules: RetrainingConfig, summary: Mapping[str, Any]) -> tuple[bool, str]:

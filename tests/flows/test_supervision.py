@@ -72,11 +72,15 @@ def test_a_service_that_was_well_for_long_starts_over_with_the_shortest_wait(
     monkeypatch.setattr(supervision, "DELAYS_S", (0.01, 60))
     monkeypatch.setattr(supervision, "STEADY_S", 0.0)
     with Supervised(_service("pass"), tmp_path) as service:
-        told = ""
-        while told.count("again in 0.01 s") < 3:
+        told: list[str] = []
+
+        def died_thrice() -> bool:
             service.look()
-            told += capsys.readouterr().out
-            time.sleep(0.005)
+            told.extend(capsys.readouterr().out.splitlines())
+            return len(told) >= 3
+
+        wait_for(died_thrice, seconds=30)
+    assert all("again in 0.01 s" in line for line in told), "never the second wait"
 
 
 def test_callers_wait_for_a_server_that_starts_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dinov2.config import Config, parse, read_yaml
-from dinov2.errors import ConfigError
+from dinov2.config import Config, parse_section
 from dinov2.registry.figures import ACCURACY
 
 RULES = "rules.yaml"
@@ -42,7 +41,4 @@ def load_rules(root: Path) -> PromotionConfig:
     Raises:
         ConfigError: `rules.yaml` or the section is missing, or a rule is none.
     """
-    content = read_yaml(root / RULES)
-    if SECTION not in content:
-        raise ConfigError(f"{RULES}: {SECTION}: missing")
-    return parse(PromotionConfig, content[SECTION] or {}, f"{RULES}: {SECTION}")
+    return parse_section(PromotionConfig, root / RULES, SECTION)
