@@ -159,6 +159,6 @@ def test_the_launcher_is_told_no_when_it_tries(bound: Namespaces) -> None:
     worker = f"--as=system:serviceaccount:{bound.names['dinov2-platform']}:worker"
     here = ["--namespace", bound.names["dinov2"]]
     assert bound.kubectl("get", "events", worker, *here).returncode == 0
-    for refused in (["get", "secrets"], ["get", "jobs"], ["get", "configmaps"], ["delete", "pod", "any"]):
+    for refused in (["get", "secrets"], ["get", "deployments"], ["get", "configmaps"], ["delete", "pod", "any"]):
         done = bound.kubectl(*refused, worker, *here)
         assert "forbidden" in done.stderr.lower(), refused
