@@ -6,9 +6,10 @@ from prefect import runtime
 
 from dinov2.errors import ConfigError
 from dinov2.runs import git
+from dinov2.runs.branches import FLOW, latest
 from dinov2.runs.clone import kept
 from dinov2.runs.names import branch
-from dinov2.runs.record import FLOW, latest, record
+from dinov2.runs.record import check_recordable, record
 from dinov2.runs.run import Run
 from dinov2.settings import Settings
 from flows.say import say
@@ -18,8 +19,8 @@ from flows.stage import Timed
 def record_run(run: Run, settings: Settings, flow: str, stages: Sequence[Timed], **trailers: str) -> None:
     """Record a run, whose outputs are pushed first if it has a clone of its own.
 
-    A workspace that is no git repository, or has no commit, is said to be left alone; and one in which nothing has run
-    that an earlier run of this flow has not recorded needs no second branch.
+    A workspace that cannot be recorded, such as one that is no git repository, is said to be left alone; and one in
+    which nothing has run that an earlier run of this flow has not recorded needs no second branch.
 
     Args:
         run: where.
@@ -34,7 +35,7 @@ def record_run(run: Run, settings: Settings, flow: str, stages: Sequence[Timed],
     here = run.root == run.origin
     if here:
         try:
-            git.repository(run.origin)
+            check_recordable(run)
         except ConfigError as error:
             say(f"Not recorded: {error}")
             return

@@ -18,16 +18,14 @@ from dinov2.config import read_yaml
 from dinov2.errors import ConfigError, DataError
 from dinov2.runs import git
 from dinov2.runs.code import check_code
-from dinov2.runs.lock import Lock
+from dinov2.runs.lock import LOCK, Lock
 from dinov2.runs.names import FOLDER, branch, checked
 from dinov2.runs.run import Run, environment
 from dinov2.runs.sharing import connect_dvc, lend
 from dinov2.stages.params import PARAMS
 from dinov2.storage import write_text
 
-__all__ = ["LOCK", "Run", "at", "clone", "environment", "kept"]
-
-LOCK = "dvc.lock"
+__all__ = ["Run", "at", "clone", "environment", "kept"]
 
 
 def clone(origin: Path, name: str, params: Mapping[str, Any] | None = None) -> Run:

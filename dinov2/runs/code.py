@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dinov2
 from dinov2.errors import ConfigError
+from dinov2.runs import git
 from dinov2.storage import file_sha256
 
 PACKAGE = "dinov2"
@@ -36,6 +37,17 @@ def check_code(name: str, origin: Path, root: Path) -> None:
             f"run {name}: {PACKAGE}/{file}: is not that of the installed {running}; install the workspace, or, if its "
             "code has changed since the run began, begin another run: what is done is not done again"
         )
+
+
+def check_known(root: Path) -> None:
+    """Refuse to record a workspace with code that git does not know: whoever reproduces it would lack that.
+
+    Raises:
+        ConfigError: there is such a file.
+    """
+    new = git.git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", PACKAGE).split("\0")
+    for file in sorted(each for each in new if each.endswith(SUFFIXES)):
+        raise ConfigError(f"{root / file}: git does not know it, so the record would lack it; `git add` it")
 
 
 def _digests(package: Path) -> dict[str, str]:

@@ -9,6 +9,8 @@ import yaml
 
 from dinov2.errors import DataError
 
+LOCK = "dvc.lock"
+
 
 @dataclass(frozen=True)
 class File:

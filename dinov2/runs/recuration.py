@@ -1,7 +1,7 @@
 """Re-curations that were recorded: what another one is compared with, and what it is worth."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,10 @@ import yaml
 
 from dinov2.errors import DataError
 from dinov2.runs import git
-from dinov2.runs.clone import LOCK
-from dinov2.runs.names import BRANCHES, branch
+from dinov2.runs.branches import FLOW, recorded
+from dinov2.runs.lock import LOCK
+from dinov2.runs.names import branch
 from dinov2.runs.quality import STAGES, Figures
-from dinov2.runs.record import FLOW
 from dinov2.runs.run import Run
 from dinov2.stages.files import metrics
 
@@ -34,7 +34,7 @@ class Earlier:
 
 def earlier(run: Run) -> Earlier:
     """Those before a run, which may have been recorded itself."""
-    found = [(name, trailers) for name, trailers in _recorded(run.origin) if name != branch(run.name)]
+    found = [(name, trailers) for name, trailers in recorded(run.origin) if name != branch(run.name)]
     own = [(name, trailers) for name, trailers in found if trailers.get(FLOW) == NAME]
     trained = (name for name, trailers in own if trailers.get(TRAINED))
     return Earlier(next((name for name, _ in own), None), next(trained, None))
@@ -72,13 +72,3 @@ def unchanged(run: Run, name: str, stages: Iterable[str]) -> bool:
     before = yaml.safe_load(git.content(run.origin, name, LOCK))["stages"]
     now = yaml.safe_load((run.root / LOCK).read_text(encoding="utf-8"))["stages"]
     return all(stage in now and before.get(stage) == now[stage] for stage in stages)
-
-
-def _recorded(origin: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Branches of runs with the trailers of their last commits, the newest first."""
-    order = ("--sort=-refname", "--sort=-committerdate")
-    told = "%(refname:lstrip=2)%0a%(contents:trailers:only,unfold)%00"
-    found = git.git(origin, "for-each-ref", *order, f"--format={told}", f"refs/heads/{BRANCHES}/")
-    for text in filter(None, map(str.strip, found.split("\0"))):
-        name, *trailers = text.splitlines()
-        yield name, dict(line.split(": ", 1) for line in trailers if ": " in line)

@@ -24,8 +24,8 @@ from pathlib import Path
 from dinov2.errors import ConfigError, UnreachableError
 from dinov2.launch import JobFailedError
 from dinov2.runs import git
-from dinov2.runs.clone import LOCK, Run, at, environment
-from dinov2.runs.lock import Done, Lock
+from dinov2.runs.clone import Run, at, environment
+from dinov2.runs.lock import LOCK, Done, Lock
 from dinov2.runs.names import FOLDER
 from dinov2.runs.signed import Signed, signed
 from dinov2.stages.context import Context
@@ -60,7 +60,11 @@ def reproduce(context: Context, uri: str, stage: str | None = None, whole: bool 
     with _alone(run.root):
         different = _make_again(run, version, stages, whole, environment(run, context.settings))
         if different:
-            print(f"{version.uri}: different: {different}; see {run.root}")
+            here = f"{context.settings.processes} on {context.settings.torch_device}"
+            print(
+                f"{version.uri}: different: {different}; see {run.root}. Other processes than the run's (here {here}), "
+                "another kind of processor or other releases of libraries round differently"
+            )
         else:
             made = ", ".join(file.path for stage in stages for file in stage.writes)
             print(

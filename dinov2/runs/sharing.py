@@ -7,6 +7,7 @@ from typing import Any
 from dinov2.config import read_yaml
 from dinov2.data.sample import SAMPLE
 from dinov2.errors import ConfigError
+from dinov2.runs.lock import LOCK, Lock
 from dinov2.stages.params import PARAMS
 
 WILD = "*?[{"
@@ -34,12 +35,13 @@ def connect_dvc(origin: Path, root: Path) -> None:
 
 
 def lend(origin: Path, root: Path) -> None:
-    """Link into a clone the images and weights that params.yaml names by paths and git does not keep.
+    """Link into a clone the images and weights that params.yaml names by paths and neither git nor a stage keeps.
 
     Raises:
         ConfigError: a path leads out of the workspace, where a clone cannot follow.
     """
-    links = []
+    lock, links = root / LOCK, []
+    made = Lock(lock.read_bytes(), str(lock)) if lock.is_file() else None
     for key, name in _paths(read_yaml(root / PARAMS)):
         path = PurePosixPath(name)
         if ".." in path.parts:
@@ -47,6 +49,8 @@ def lend(origin: Path, root: Path) -> None:
                 f"{PARAMS}: {key}: {name!r}: leads out of the workspace, where a run's clone cannot follow; "
                 "allowed: a path in the workspace, an absolute one, or a URL"
             )
+        if made and made.maker(str(path)):
+            continue  # a teacher that was trained here: DVC brings it
         if (origin / path).exists() and not (root / path).exists():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).symlink_to(origin / path)
@@ -56,9 +60,10 @@ def lend(origin: Path, root: Path) -> None:
 
 
 def _paths(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Relative paths that the parameters of sources, filters and descriptors may name, by dotted key."""
+    """Relative paths that the parameters may name, of sources, filters, descriptors and weights, by dotted key."""
     given = {key: params.get(key) for key in ("ingest", "embed")}
-    given["pretrain"] = {"init_from": (params.get("pretrain") or {}).get("init_from")}
+    for stage, weights in (("pretrain", "init_from"), ("distill", "teacher")):
+        given[stage] = {weights: (params.get(stage) or {}).get(weights)}
     for key, text in _texts(given):
         if "://" in text or text.startswith((SAMPLE, "models:/", "/")):
             continue

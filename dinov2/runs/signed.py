@@ -9,8 +9,7 @@ import yaml
 from dinov2.errors import DataError, UserError
 from dinov2.registry.fetch import WEIGHTS_TAG, find_version
 from dinov2.runs import git
-from dinov2.runs.clone import LOCK
-from dinov2.runs.lock import Done, Lock
+from dinov2.runs.lock import LOCK, Done, Lock
 from dinov2.runs.names import branch
 from dinov2.runs.signing import COMMIT, LOCK_SHA256, MODEL, RUN
 from dinov2.stages import files

@@ -159,15 +159,27 @@ def test_images_and_weights_that_git_does_not_keep_are_linked(origin: Path) -> N
     uris = ("photos/2024", "tars/{0..1}.tar", "kept", "sample:pool", "s3://bucket/x", "/absolute", "missing")
     params["ingest"]["sources"] = [{"name": f"s{n}", "uri": uri, "role": "pool"} for n, uri in enumerate(uris)]
     params["ingest"]["filters"] = [{"kind": "faces", "detector": "given/face.onnx"}]
+    params["distill"]["teacher"] = "given/teacher.safetensors"
+    (origin / "given" / "teacher.safetensors").touch()
     run = clone(origin, "run", params)
     assert (run.root / "photos" / "2024" / "a.jpg").read_text() == "photos/2024/a.jpg"
     assert (run.root / "tars" / "1.tar").is_file()
     assert (run.root / "given" / "face.onnx").resolve() == origin / "given" / "face.onnx"
+    assert (run.root / "given" / "teacher.safetensors").is_symlink()
     assert not (run.root / "kept").is_symlink()
     assert in_git(run.root, "status", "--porcelain").split() == ["M", "params.yaml"]
     params["ingest"]["sources"][0]["uri"] = "../elsewhere"
     with pytest.raises(ConfigError, match=r"ingest\.sources\.0\.uri: '\.\./elsewhere': leads out of the workspace"):
         clone(origin, "other", params)
+
+
+def test_a_teacher_that_a_stage_of_the_workspace_made_is_left_to_dvc(origin: Path) -> None:
+    in_dvc(origin, "repro")
+    params = read_yaml(origin / "params.yaml")
+    params["distill"]["teacher"] = "weights/S.safetensors"
+    run = clone(origin, "run", params)
+    assert not (run.root / "weights" / "S.safetensors").is_symlink()
+    assert (origin / "weights" / "S.safetensors").is_file()
 
 
 def test_commands_of_a_clone_find_store_and_tracking_in_the_workspace(

@@ -1,5 +1,6 @@
 """The way back from registered weights to the pool."""
 
+import hashlib
 import json
 
 import pytest
@@ -23,7 +24,8 @@ def test_json_has_every_stage_with_what_it_read_and_who_made_that(
     assert [read["made_by"] for stage in found["stages"] for read in stage["reads"]] == [None, "ingest", None]
     assert found["given"]["models:/x@champion"]["version"] == "models:/x/3"
     assert found["stages"][1]["params"] == {"seed": 0}
-    assert found["manifest"] == found["stages"][0]["writes"][0]
+    manifest = (made / "data" / "manifest.parquet").read_bytes()
+    assert found["manifest"] == {"path": "data/manifest.parquet", "md5": hashlib.md5(manifest).hexdigest()}
     assert found["run"]["branch"] == "runs/first"
     assert found["sources"][0] == {"name": "pool", "role": "pool", "uri": "sample:pool", "listing": "abc"}
 

@@ -1,5 +1,6 @@
 """A run is recorded as a commit beside the user's own work."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from dinov2.config import read_yaml
 from dinov2.errors import ConfigError, UnreachableError
 from dinov2.runs.clone import Run, at, clone
-from dinov2.runs.record import latest, record, record_here
+from dinov2.runs.record import record, record_here
 from dinov2.settings import Settings
 from dinov2.storage import file_sha256
 from tests.runs.conftest import in_dvc, in_git
@@ -46,17 +47,29 @@ def test_a_run_becomes_a_branch_and_the_workspace_is_left_alone(origin: Path) ->
 
 def test_the_same_again_is_the_same_commit_and_a_change_is_one_on_top(origin: Path) -> None:
     run = ran(origin, "seven")
-    first = record(run, Settings(), {}, push=False).commit
-    assert record(run, Settings(), {"Flow": "other"}, push=False).commit == first
+    first = record(run, Settings(), {"Flow": "recurate", "Flow-run": "1"}, push=False).commit
+    assert record(run, Settings(), {"Flow": "recurate", "Flow-run": "2"}, push=False).commit == first
+    assert record(run, Settings(), {}, push=False).commit == first
     (run.root / "dvc.lock").write_text(LOCK.replace("abc", "def"))
     second = record(run, Settings(), {}, push=False).commit
     assert in_git(origin, "rev-parse", "runs/seven~1") == first != second
+
+
+def test_what_is_said_of_a_run_later_is_a_commit_on_top_even_if_nothing_else_has_changed(origin: Path) -> None:
+    run = ran(origin, "seven")
+    first = record(run, Settings(), {"Flow": "recurate"}, push=False).commit
+    second = record(run, Settings(), {"Flow": "recurate", "Trained": "yes"}, push=False).commit
+    assert in_git(origin, "rev-parse", "runs/seven~1") == first
+    assert in_git(origin, "log", "-1", "--format=%(trailers)", second) == "Flow: recurate\nTrained: yes"
 
 
 def test_what_a_clone_began_at_is_brought_back_where_git_has_thrown_it_away(origin: Path) -> None:
     (origin / "input.txt").write_text("edited\n")
     run = ran(origin, "seven")
     began = in_git(run.root, "rev-parse", "HEAD")
+    for path in run.root.iterdir():
+        os.utime(path, (0, 0))  # long since: git need not read them again, and so does not bring their content along
+    in_git(run.root, "status")
     in_git(origin, "prune", "--expire=now")
     with pytest.raises(subprocess.CalledProcessError):
         in_git(origin, "cat-file", "-e", began)
@@ -98,6 +111,16 @@ def test_what_cannot_be_recorded_is_refused(origin: Path) -> None:
         record(run, Settings(), {}, push=False)
 
 
+def test_code_that_git_does_not_know_is_not_recorded(origin: Path) -> None:
+    (origin / "dvc.lock").write_text(LOCK)
+    (origin / "dinov2").mkdir()
+    (origin / "dinov2" / "notes.txt").touch()
+    record(Run("here", origin, origin), Settings(), {}, push=False)
+    (origin / "dinov2" / "new.py").touch()
+    with pytest.raises(ConfigError, match=r"dinov2/new\.py: git does not know it, so the record would lack it"):
+        record(Run("here", origin, origin), Settings(), {}, push=False)
+
+
 def test_without_the_remote_nothing_is_recorded(origin: Path) -> None:
     (origin / "var").mkdir()
     (origin / "var" / "dvc").write_text("a file where a folder should be")
@@ -116,15 +139,3 @@ def test_a_push_sends_what_the_run_made(origin: Path) -> None:
     in_dvc(run.root, "repro", "ingest")
     record(run, Settings(), {}, push=True)
     assert len([path for path in (origin / "var" / "dvc" / "files").rglob("*") if path.is_file()]) == 1
-
-
-def test_the_latest_run_of_a_flow_is_the_one_that_was_recorded_last(
-    origin: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert latest(origin, "recurate") is None
-    for day, name, flow in ((1, "c", "recurate"), (2, "a", "pipeline"), (3, "b", "recurate")):
-        monkeypatch.setenv("GIT_COMMITTER_DATE", f"2026-11-0{day}T00:00:00Z")
-        record(ran(origin, name), Settings(), {"Flow": flow}, push=False)
-    assert latest(origin, "recurate") == "runs/b"
-    assert latest(origin, "pipeline") == "runs/a"
-    assert latest(origin, "promote") is None
