@@ -128,7 +128,7 @@ def compare(
 def rollback(
     name: Annotated[str, typer.Argument(help="A registered model.")],
     who: Annotated[str, typer.Option(envvar="USER", help="Whose decision it is.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")] = "no reason given",
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")],
 ) -> None:
     """Make the version that was champion before the last promotion champion again."""
     from dinov2.registry.promotion.rollback import rollback as go_back

@@ -1,7 +1,6 @@
 """The registered model as MLflow serves it: images in, embeddings out. MLflow runs this file; nothing is unpickled."""
 
 import base64
-import binascii
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +77,12 @@ def _pixels(cell: np.ndarray | list[Any]) -> np.ndarray:
 def _file_or_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         pass  # as nearly every path is: the dot before its suffix is no letter of base64
     try:
         return Path(text).read_bytes()
-    except OSError as error:
-        raise DataError(f"{text[:200]!r}: neither base64 nor a file: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{text[:200]!r}: neither base64 nor a file: {error}") from None
 
 
 mlflow.models.set_model(ServedBackbone())

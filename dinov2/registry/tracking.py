@@ -1,5 +1,6 @@
 """A run in MLflow for one piece of work: the same run again when the work is resumed, and never a reason to stop it."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from dinov2.registry.delivery import Delivery, unreachable
 from dinov2.registry.outbox import Outbox
 from dinov2.settings import Settings
 
+FOLDER = Path("var", "tracking")
 START_S = 30.0
 """How long work waits for its run before it begins without knowing it."""
 FLUSH_S = 120.0
@@ -59,7 +61,8 @@ def tracked(
     """A run for the work that the block does.
 
     Everything is sent by a thread of its own. A server that is slow or away costs the work nothing: what could not be
-    delivered is said at the end, kept in `var/tracking/DIGEST.jsonl`, and sent when the same work is tracked again.
+    delivered is said at the end, kept in `var/tracking/DIGEST.jsonl`, and sent when the same work is tracked again, or
+    by `deliver_kept`.
 
     Args:
         settings: say where MLflow is.
@@ -71,7 +74,7 @@ def tracked(
     """
     opening = {"kind": "open", "name": name, "params": _flat(params), "inputs": inputs}
     delivery = Delivery(settings, root, digest, opening)
-    kept = root / "var" / "tracking" / f"{digest}.jsonl"
+    kept = root / FOLDER / f"{digest}.jsonl"
     outbox = Outbox(delivery, unreachable(), kept)
     outbox.post(opening)
     if delivery.opened.wait(START_S):
@@ -88,7 +91,24 @@ def tracked(
     finally:
         outbox.post({"kind": "status", "status": status})
         if left := outbox.close(STOPPED_FLUSH_S if status == "KILLED" else FLUSH_S):
-            _say(f"{left} messages could not be delivered ({outbox.last_failure}); they are kept in {kept}")
+            _say(_left(left, outbox, kept))
+
+
+def deliver_kept(settings: Settings, root: Path) -> None:
+    """Send what finished work of the workspace could not; what cannot be sent now either is said, and kept."""
+    for kept in sorted((root / FOLDER).glob("*.jsonl")):
+        first = json.loads(kept.read_text(encoding="utf-8").partition("\n")[0])
+        # What told MLflow of the run, if it arrived, is not among what is left: the run is found by its digest.
+        opening = first if first["kind"] == "open" else {"kind": "open", "name": kept.stem, "params": {}, "inputs": {}}
+        outbox = Outbox(Delivery(settings, root, kept.stem, opening), unreachable(), kept)
+        if left := outbox.close(FLUSH_S):
+            _say(_left(left, outbox, kept))
+            return
+        _say(f"{opening['name']}: sent what had been kept in {kept}")
+
+
+def _left(left: int, outbox: Outbox, kept: Path) -> str:
+    return f"{left} messages could not be delivered ({outbox.last_failure}); they are kept in {kept}"
 
 
 def _flat(params: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CANDIDATE = "candidate"
-"""Alias of the newest version, which has yet to show that it should be the champion."""
+"""Alias of the version that was registered last, which has yet to show that it should be the champion."""
 
 
 def register(entry: Entry, settings: Settings, root: Path) -> "ModelVersion":

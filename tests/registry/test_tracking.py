@@ -10,7 +10,7 @@ import pytest
 
 from dinov2.registry import tracking
 from dinov2.registry.client import artifacts_uri, connect, experiment_id, tracking_uri
-from dinov2.registry.tracking import tracked
+from dinov2.registry.tracking import deliver_kept, tracked
 from dinov2.settings import Settings
 
 PARAMS = {"epochs": 3, "crops": {"global_size": 48}}
@@ -113,6 +113,27 @@ def test_what_was_kept_without_its_beginning_is_sent_when_the_work_is_done_again
     assert {point.step: point.value for point in history} == {1: 1.0, 2: 2.0, 3: 3.0}
 
 
+def test_what_was_kept_is_sent_without_the_work_being_done_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracked(Settings(), tmp_path, "pretrain", "d1", PARAMS, INPUTS) as first:
+        first.log(1, {"loss": 1.0})
+    folder = tmp_path / "var" / "tracking"
+    folder.mkdir(parents=True, exist_ok=True)
+    late = {"kind": "metric", "key": "loss", "value": 2.0, "step": 2, "timestamp": 1}
+    ended = {"kind": "status", "status": "KILLED"}
+    begun = {"kind": "open", "name": "highres", "params": {"a": "1"}, "inputs": {}}
+    for digest, messages in (("d1", [late, ended]), ("d2", [begun, late, ended])):
+        (folder / f"{digest}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in messages))
+    deliver_kept(Settings(), tmp_path)
+    assert list(folder.iterdir()) == []
+    assert "highres: sent what had been kept" in capsys.readouterr().err
+    client = connect(Settings(), tmp_path)
+    found = client.search_runs([experiment_id(client, Settings(), tmp_path)], order_by=["attributes.start_time"])
+    assert {run.info.run_name: run.data.metrics["loss"] for run in found} == {"pretrain": 2.0, "highres": 2.0}
+    assert {run.info.status for run in found} == {"KILLED"}
+
+
 def test_a_server_that_never_answers_delays_only_start_and_end_and_its_figures_arrive_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +159,10 @@ def test_a_server_that_never_answers_delays_only_start_and_end_and_its_figures_a
         *["metric"] * 1000,
         "status",
     ]
+    before = kept.read_bytes()
+    deliver_kept(Settings(tracking="http://127.0.0.1:9"), tmp_path)
+    assert kept.read_bytes() == before
+    assert "1002 messages could not be delivered" in capsys.readouterr().err
 
     monkeypatch.undo()
     with tracked(Settings(), tmp_path, "pretrain", "d1", PARAMS, INPUTS) as run:

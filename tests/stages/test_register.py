@@ -84,7 +84,7 @@ def test_every_kind_of_input_gives_the_embedding_of_the_model_itself(
     with torch.inference_mode():
         expected = load_backbone(context.root / "weights" / "S.safetensors")(normalise(centre[None])).numpy()
     data = cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
-    path = tmp_path / "ein Bild.png"
+    path = tmp_path / "ein schönes Bild.png"
     path.write_bytes(data)
     base64_text = base64.b64encode(data).decode()
     tables = [pd.DataFrame({"image": [cell]}) for cell in (image, image.tolist(), data, base64_text, str(path), path)]
@@ -166,6 +166,8 @@ def test_many_images_keep_their_order(served: mlflow.pyfunc.PyFuncModel) -> None
     [
         (b"no image", "cannot decode an image"),
         ("/nowhere/image.png", "neither base64 nor a file"),
+        ("/nowhere/größe.png", "neither base64 nor a file"),
+        ("/nowhere/\0.png", "neither base64 nor a file"),
         (np.zeros((4, 4), np.uint8), r"wanted \(H, W, 3\) uint8"),
         (np.zeros((4, 4, 3), np.float32), r"type float32: wanted \(H, W, 3\) uint8"),
         ([[[0, 0, 300]]], r"pixels from 0 to 300: wanted"),

@@ -1,6 +1,7 @@
 """Finding the versions that compete."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dinov2.errors import UserError
 from dinov2.registry.client import connect, waited_for
@@ -8,6 +9,9 @@ from dinov2.registry.fetch import PREFIX, WEIGHTS_TAG, find_version
 from dinov2.registry.figures import ACCURACY
 from dinov2.registry.promotion.comparison import Contender
 from dinov2.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
 """Alias of the version that is in use."""
@@ -25,10 +29,9 @@ def contender(uri: str, settings: Settings, root: Path) -> Contender:
         UserError: MLflow has no such version, or it was not registered from here.
         UnreachableError: MLflow stays away.
     """
-    found, client = find_version(uri, settings, root), connect(settings, root)
+    found = find_version(uri, settings, root)
     if missing := [tag for tag in (WEIGHTS_TAG, MANIFEST_TAG) if tag not in found.tags]:
         raise UserError(f"{uri}: version {found.version} has no tag {missing[0]}: `dinov2 register` did not make it")
-    measured = waited_for(lambda: client.get_run(found.run_id), settings, root).data.metrics if found.run_id else {}
     return Contender(
         model=found.name,
         version=str(found.version),
@@ -36,8 +39,24 @@ def contender(uri: str, settings: Settings, root: Path) -> Contender:
         manifest_sha256=found.tags[MANIFEST_TAG],
         run=found.tags.get(RUN_TAG, ""),
         commit=found.tags.get(COMMIT_TAG, ""),
-        figures=tuple(sorted(name for name in measured if name.endswith(f".{ACCURACY}"))),
+        figures=tuple(_accuracies(found, settings, root)),
     )
+
+
+def accuracies(model: str, version: str, settings: Settings, root: Path) -> dict[str, float]:
+    """The accuracies that a version was registered with, by name.
+
+    Raises:
+        UserError: MLflow has no such version.
+        UnreachableError: MLflow stays away.
+    """
+    return _accuracies(find_version(f"{PREFIX}{model}/{version}", settings, root), settings, root)
+
+
+def _accuracies(version: "ModelVersion", settings: Settings, root: Path) -> dict[str, float]:
+    client, run_id = connect(settings, root), version.run_id
+    measured = waited_for(lambda: client.get_run(run_id), settings, root).data.metrics if run_id else {}
+    return {name: value for name, value in sorted(measured.items()) if name.endswith(f".{ACCURACY}")}
 
 
 def aliases(model: str, settings: Settings, root: Path) -> dict[str, str]:

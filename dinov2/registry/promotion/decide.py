@@ -10,6 +10,7 @@ from dinov2.registry.promotion.case import KEY, STATE, WAITING, Case
 from dinov2.registry.promotion.config import RULES
 from dinov2.registry.promotion.contenders import CHAMPION, PREVIOUS, aliases
 from dinov2.registry.promotion.notes import DECISION_FILE, note, now, spelt
+from dinov2.registry.promotion.turn import one_at_a_time
 from dinov2.registry.promotion.verdict import broken
 from dinov2.settings import Settings
 
@@ -58,11 +59,16 @@ def decide(case: Case, decision: Decision, settings: Settings, root: Path) -> st
         _conclude(client, case, REFUSED, decision, settings, root)
         return REFUSED
     refuse_if_broken(case, settings, root)
+    with one_at_a_time(root):
+        return _promote(client, case, decision, settings, root)
+
+
+def _promote(client: "MlflowClient", case: Case, decision: Decision, settings: Settings, root: Path) -> str:
     model, version = case.comparison.candidate.model, case.comparison.candidate.version
     compared = case.comparison.champion.version if case.comparison.champion else None
     present = aliases(model, settings, root).get(CHAMPION)
     if present not in (compared, version):
-        why = f"{model}: the champion is version {present} now, compared was {spelt(compared)}; run `promote` again"
+        why = f"{model}: the champion is {spelt(present)} now, compared was {spelt(compared)}; run `promote` again"
         _conclude(client, case, OVERTAKEN, Decision(False, decision.who, why), settings, root)
         raise NotPromotedError(why)
     waited_for(lambda: _write_down(client, case, PROMOTED, decision), settings, root)

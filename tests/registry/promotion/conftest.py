@@ -67,6 +67,7 @@ def registry(tracked: tuple[Settings, Path]) -> Registry:
     model = f"model-{next(_numbers)}"
     client.create_registered_model(model)
     run = client.create_run(experiment_id(client, settings, root))
+    client.log_metric(run.info.run_id, NAME, 0.5)
     for _ in range(4):
         client.create_model_version(model, f"{run.info.artifact_uri}/model", run.info.run_id)
     return Registry(model, settings, root)

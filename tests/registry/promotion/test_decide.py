@@ -1,6 +1,8 @@
 """Decisions: what they do to the aliases, what is written down, and what a crash or another decision leaves."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,24 @@ def test_a_case_is_found_again_and_kept_once(registry) -> None:
     first = registry.case("2", None, key=key)
     second = registry.case("2", None, gain=0.3, key=key)
     assert first == second == find_case(key, registry.settings, registry.root)
+
+
+def test_of_two_approved_at_the_same_moment_one_is_champion_and_the_other_was_compared_with_another(
+    registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(registry, registry.case("1", None))
+    cases = [registry.case(candidate, "1") for candidate in ("2", "3")]
+    read = module.aliases
+
+    def slowly(*arguments):
+        found = read(*arguments)
+        time.sleep(1.0)  # who else looks now sees the same champion
+        return found
+
+    monkeypatch.setattr(module, "aliases", slowly)
+    with ThreadPoolExecutor() as pool:
+        ends = [pool.submit(settle, registry, case) for case in cases]
+    errors = [end.exception() for end in ends]
+    assert [type(error) for error in errors if error] == [NotPromotedError]
+    winner = cases[errors.index(None)].comparison.candidate.version
+    assert registry.aliases() == {"champion": winner, "previous_champion": "1"}

@@ -34,6 +34,7 @@ def test_the_previous_champion_is_champion_again_and_it_is_written_down(registry
     (run,) = client.search_runs([experiment], wanted)
     content = json.loads(Path(client.download_artifacts(run.info.run_id, "decision.json", str(tmp_path))).read_text())
     assert (content["from"], content["to"], content["who"]) == ("2", "1", "Bo")
+    assert content["figures"] == {"1": {"birds.knn.accuracy": 0.5}, "2": {"birds.knn.accuracy": 0.5}}
     assert run.info.status == "FINISHED"
 
 
@@ -58,4 +59,13 @@ def test_without_a_previous_champion_there_is_nothing_to_go_back_to(registry) ->
 
 def test_an_unknown_model_is_named(registry) -> None:
     with pytest.raises(UserError, match="no-such-model"):
-        rollback("no-such-model", "Bo", "", registry.settings, registry.root)
+        rollback("no-such-model", "Bo", "it fails", registry.settings, registry.root)
+
+
+@pytest.mark.parametrize(("who", "why"), [("", "it fails"), ("Bo", " ")])
+def test_a_decision_without_a_name_or_a_reason_is_refused(registry, who: str, why: str) -> None:
+    promote(registry, "1", None)
+    promote(registry, "2", "1")
+    with pytest.raises(UserError, match="a decision is kept with a name and a reason"):
+        rollback(registry.model, who, why, registry.settings, registry.root)
+    assert registry.aliases()["champion"] == "2"
