@@ -1,6 +1,7 @@
 """The command `dinov2 announce`: tell Prefect that a source has new images, so that it re-curates."""
 
 import base64
+import http.client
 import json
 import os
 import posixpath
@@ -100,12 +101,23 @@ def _post(events: Sequence[Mapping[str, object]]) -> None:
         headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
     request = urllib.request.Request(f"{url.rstrip('/')}/events", json.dumps(events).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S):
-            pass
+        with urllib.request.build_opener(_NoDetour).open(request, timeout=TIMEOUT_S) as answer:
+            status = answer.status
     except urllib.error.HTTPError as error:
         raise _refused(error, url) from None
-    except OSError as error:  # urllib's own errors among them
+    except (ValueError, http.client.InvalidURL) as error:
+        raise ConfigError(f"{URL}: {url!r}: {error}") from None
+    except (OSError, http.client.HTTPException) as error:  # urllib's own errors among them
         raise UnreachableError(f"{url}: Prefect does not answer: {getattr(error, 'reason', error)}") from None
+    if status != http.HTTPStatus.NO_CONTENT:
+        raise UserError(f"{url}: answers {status}, which Prefect's API does not; is it its address?")
+
+
+class _NoDetour(urllib.request.HTTPRedirectHandler):
+    """A server that sends elsewhere is an error: the event would become a question, and take the login along."""
+
+    def redirect_request(self, *_: object) -> None:
+        """None makes it the HTTPError that it is."""
 
 
 def _refused(error: urllib.error.HTTPError, url: str) -> Exception:

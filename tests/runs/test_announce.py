@@ -48,6 +48,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             told.requests.append((self.path, dict(self.headers), body))
             self.send_response(told.status)
+            if told.status in (301, 302, 307):
+                self.send_header("Location", f"http://127.0.0.1:{self.server.server_address[1]}/elsewhere")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            told.requests.append((self.path, dict(self.headers), None))
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
@@ -144,6 +151,9 @@ def test_nothing_is_sent_of_a_place_in_no_source(server: Server, context: Contex
 @pytest.mark.parametrize(
     ("status", "error", "said"),
     [
+        (200, UserError, "answers 200, which Prefect's API does not"),
+        (302, UserError, "is it the address of its API"),
+        (307, UserError, "is it the address of its API"),
         (401, UserError, "PREFECT_API_AUTH_STRING"),
         (404, UserError, "is it the address of its API"),
         (503, UnreachableError, "503"),
@@ -155,6 +165,7 @@ def test_a_refusal_says_what_to_mend(
     server.status = status
     with pytest.raises(error, match=said):
         announce(context, "sample:pool")
+    assert [path for path, _, _ in server.requests] == ["/api/events"], "it follows to no other place"
 
 
 def test_a_server_that_is_away_is_named(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +177,7 @@ def test_a_server_that_is_away_is_named(context: Context, monkeypatch: pytest.Mo
             announce(context, "sample:pool")
 
 
-@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "https://me:secret@host/api"])
+@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "https://me:secret@host/api", "http://h:x/"])
 def test_an_address_that_is_none_is_refused(context: Context, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("PREFECT_API_URL", url)
     with pytest.raises(ConfigError, match="PREFECT_API_URL") as error:
