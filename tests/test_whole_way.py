@@ -38,11 +38,10 @@ def test_the_flow_leaves_every_output_and_figures_with_their_controls(walked: Pa
     for stage in stages.values():
         for out in stage["outs"]:
             assert (walked / out["path"]).exists(), out["path"]
-    for model in ("highres", "S"):
-        found = json.loads((walked / f"metrics/evaluate/{model}.json").read_text())["datasets"]["labelled"]
-        for protocol in ("knn", "linear"):
-            assert set(found["protocols"][protocol]) == {"model", "random", "pixels"}
-        assert json.loads((walked / f"registry/{model}.json").read_text())["name"] == f"dinov2-{model}"
+    found = json.loads((walked / "metrics/evaluate/S.json").read_text())["datasets"]["labelled"]
+    for protocol in ("knn", "linear"):
+        assert set(found["protocols"][protocol]) == {"model", "random", "pixels"}
+    assert json.loads((walked / "registry/S.json").read_text())["name"] == "dinov2-S"
     page = (walked / "reports/index.html").read_text()
     assert "data:image/" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -57,7 +56,7 @@ def test_the_page_opens_in_a_browser_without_a_network(walked: Path, tmp_path: P
     page = (walked / "reports/index.html").as_uri()
     shown = run(tmp_path, chromium, *alone, "--dump-dom", page)
     assert "Numbers against their controls" in shown
-    assert "highres" in shown
+    assert "labelled" in shown
     run(tmp_path, chromium, *alone, "--window-size=1280,2000", "--screenshot=page.png", page)
     pixels = cv2.imread(str(tmp_path / "page.png"))
     assert pixels.shape == (2000, 1280, 3)

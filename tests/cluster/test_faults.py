@@ -70,18 +70,23 @@ def stop_mlflow(remote: Remote, _: Training) -> None:
     remote.mlflow.start()
 
 
-@pytest.mark.parametrize("fault", [kill_a_pod, delete_a_pod, kill_the_flow, stop_the_object_store, stop_mlflow])
+@pytest.mark.parametrize(
+    "faults",
+    [(kill_a_pod,), (delete_a_pod, kill_the_flow), (stop_the_object_store, stop_mlflow)],
+    ids=lambda faults: "-then-".join(fault.__name__ for fault in faults),
+)
 def test_what_happens_to_a_cluster_costs_neither_weights_nor_figures(
-    fault: Fault, remote: Remote, long_way: LongWay, tmp_path: Path
+    faults: tuple[Fault, ...], remote: Remote, long_way: LongWay, tmp_path: Path
 ) -> None:
-    training = Training(remote, long_way.before, tmp_path / "checkout", fault.__name__)
+    training = Training(remote, long_way.before, tmp_path / "checkout", faults[0].__name__)
     with training:
-        training.wait_for_checkpoint()
-        uids = remote.kubectl("get", "jobs", "--output", "jsonpath={.items[*].metadata.uid}")
-        fault(remote, training)
+        for fault in faults:
+            training.wait_for_another_checkpoint()
+            uids = remote.kubectl("get", "jobs", "--output", "jsonpath={.items[*].metadata.uid}")
+            fault(remote, training)
         said = training.end()
     assert remote.kubectl("get", "jobs", "--output", "jsonpath={.items[*].metadata.uid}") == uids, said
-    assert "retry 1 of" in said or fault is not kill_a_pod, said
+    assert "retry 1 of" in said or kill_a_pod not in faults, said
     for name in (*WEIGHTS, "plots/pretrain.csv"):
         assert (training.root / name).read_bytes() == (long_way.after / name).read_bytes(), name
     assert_curve_in_mlflow(remote, training.root)
@@ -89,7 +94,7 @@ def test_what_happens_to_a_cluster_costs_neither_weights_nor_figures(
 
 def test_a_cancelled_flow_leaves_nothing_behind(remote: Remote, long_way: LongWay, tmp_path: Path) -> None:
     with Training(remote, long_way.before, tmp_path / "checkout", "cancelled") as training:
-        training.wait_for_checkpoint()
+        training.wait_for_another_checkpoint()
         job = training.job
         training.flow.terminate()
         training.flow.wait(60)

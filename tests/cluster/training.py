@@ -21,7 +21,7 @@ class Training:
 
     def __init__(self, remote: Remote, like: Path, root: Path, store: str) -> None:
         """A copy of the checkout `like`, whose store holds nothing but its images."""
-        self.remote, self.root = remote, root
+        self.remote, self.root, self._known = remote, root, set[str]()
         shutil.copytree(like, root, ignore=shutil.ignore_patterns("var", "tmp"))
         self.settings = remote.settings(store, DINOV2_CHECKPOINT_SECONDS="10")
         remote.write_jobs(root)
@@ -48,14 +48,15 @@ class Training:
                 start_new_session=True,
             )  # fmt: skip
 
-    def wait_for_checkpoint(self) -> None:
-        """Until the first one is whole."""
+    def wait_for_another_checkpoint(self) -> None:
+        """Until one is whole that no earlier call has seen."""
         deadline = time.monotonic() + 300
         fs, folder = self._fs(), f"{self.settings['DINOV2_STORE']}/training"
-        while not any(name.endswith(".complete") for name in fs.find(folder, refresh=True)):
+        while not (new := {each for each in fs.find(folder, refresh=True) if each.endswith(".complete")} - self._known):
             assert self.flow.poll() is None, self._log()
             assert time.monotonic() < deadline, self._log()
             time.sleep(0.5)
+        self._known |= new
 
     def end(self) -> str:
         """Wait until the flow ends well; what it said."""
