@@ -14,6 +14,8 @@ from dinov2.credentials import credential_in_url, masked
 from dinov2.errors import ConfigError
 
 MOST_WORKERS = 16
+RUNS = Path("var", "runs")
+"""Where a workspace has the clones that its runs work in."""
 CREDENTIALS = (
     "S3 takes credentials from AWS_* or a profile, MLflow from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
     "Postgres from PGPASSWORD or PGPASSFILE"
@@ -33,6 +35,7 @@ class Settings(BaseSettings):
     processes: PositiveInt = Field(1, description="training processes on this machine, one a device")
     nodes: PositiveInt = Field(1, description="machines that train together; a launcher sets it where they do")
     rerun: bool = Field(False, description="jobs that have finished or failed are run again")
+    rerun_for: str = Field("", description="who asks for DINOV2_RERUN; a job is run again once for them")
     jobs: PositiveInt = Field(1, description="processes that a step of curation is shared out to on this machine")
     scratch: str = Field("var/scratch", description="local folder for what curation cannot hold in memory")
     threads: int = Field(0, ge=0, description="CPU threads for each process; 0 shares the cores out evenly")
@@ -111,3 +114,8 @@ def workspace() -> Path:
         if not (root / name).is_file():
             raise ConfigError(f"{root}: no {name} here; run this in the root of a checkout")
     return root
+
+
+def origin_of(root: Path) -> Path:
+    """The workspace whose run the clone `root` is of; `root` itself if it is no such clone."""
+    return root.parents[len(RUNS.parts)] if root.parent.match(str(RUNS)) else root

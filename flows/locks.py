@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, TextIO
 import psutil
 
 from dinov2.errors import ConfigError
+from dinov2.runs.pipeline_lock import LOCK, said
 from dinov2.storage import write_json
 
 CLOCK_SLACK_S = 2.0
@@ -33,12 +33,12 @@ def sole_pipeline(root: Path, name: str = "", wait: Callable[[str], None] | None
     Raises:
         ConfigError: another pipeline runs here, and is not waited for.
     """
-    path = root / "var" / "pipeline.lock"
+    path = root / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         _acquire(file, root, wait)
         file.truncate(0)
-        file.write(f"{os.getpid()}, run {name}" if name else str(os.getpid()))
+        file.write(said(name))
         file.flush()
         try:
             yield

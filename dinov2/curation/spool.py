@@ -24,6 +24,8 @@ from dinov2.storage import Store, atomic_path, digest, file_sha256
 
 IMAGES = pa.schema([pa.field("sha256", pa.string(), nullable=False), pa.field("row", pa.int64(), nullable=False)])
 """The image whose vector each row of the file is."""
+FOLDER = "vectors"
+"""Of the scratch folder: each set of images has its own in there, named by a digest."""
 AHEAD = 4
 """Shards that are fetched before they are needed."""
 REMEDY = "run `dvc repro -f embed`"
@@ -65,7 +67,7 @@ def spool(
         with temporary_folder(scratch, "images-") as drafts:
             draft = drafts / "images.parquet"
             count = write_stream(draft, _numbered(connection), IMAGES)
-            folder = scratch / "vectors" / digest(descriptor, dim, file_sha256(draft))
+            folder = scratch / FOLDER / digest(descriptor, dim, file_sha256(draft))
             images, vectors = folder / "images.parquet", folder / "vectors.f16"
             with _locked(folder):
                 draft.replace(images)

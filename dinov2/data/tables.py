@@ -21,21 +21,23 @@ GIB_EACH = 0.5
 """Memory for a thread of DuckDB: with less than half of it, joins of millions of rows fail instead of spilling."""
 ROWS = 1 << 17
 """Rows in a row group of every file."""
+OURS = "dinov2-"
+"""What the names of temporary folders begin with: other programs may have theirs beside them."""
 LOCK = "lock"
 """File in a temporary folder that its owner holds a lock on."""
 
 
 @contextmanager
 def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder in `parent`, named `prefix` and something; gone when the block ends.
+    """A new folder in `parent`, named `OURS`, `prefix` and something; gone when the block ends.
 
     Those of processes that were killed are removed first: nobody holds the locks in them any more.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(f"{prefix}*/{LOCK}"):
+    for left in parent.glob(f"{OURS}{prefix}*/{LOCK}"):
         if abandoned(left):
             shutil.rmtree(left.parent, ignore_errors=True)  # another process may be at it as well
-    with tempfile.TemporaryDirectory(dir=parent, prefix=prefix) as name:
+    with tempfile.TemporaryDirectory(dir=parent, prefix=f"{OURS}{prefix}") as name:
         folder = Path(name)
         with (folder / f"{LOCK}ed").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -4,7 +4,7 @@ import sys
 
 from rich.console import Console
 
-from dinov2.janitor import checkpoints, clones, drafts, exchange, jobs, outboxes, reproductions, scratch
+from dinov2.janitor import checkpoints, clones, drafts, exchange, jobs, notes, refs, reproductions, scratch
 from dinov2.janitor.leftover import Finder, Leftover, Search
 from dinov2.janitor.tidy import look, remove, show
 from dinov2.stages.context import Context
@@ -16,7 +16,8 @@ FINDERS: dict[str, Finder] = {
     clones.KIND: clones.find,
     scratch.KIND: scratch.find,
     drafts.KIND: drafts.find,
-    outboxes.KIND: outboxes.find,
+    notes.KIND: notes.find,
+    refs.KIND: refs.find,
     checkpoints.KIND: checkpoints.find,
     reproductions.KIND: reproductions.find,
     exchange.KIND: exchange.find,

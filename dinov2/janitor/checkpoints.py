@@ -4,24 +4,23 @@ from collections.abc import Iterator
 from functools import partial
 
 from dinov2.janitor.leftover import Leftover, Search
-from dinov2.janitor.stored import Blob, blobs, by_part, newest, unchanged
+from dinov2.janitor.owned import old_and_owned
+from dinov2.janitor.stored import Blob, blobs, unchanged
+from dinov2.launch.claims import CLAIMS
 from dinov2.storage import Store
+from dinov2.training.checkpoints import FOLDER
 from dinov2.training.checkpoints.retention import COMPLETE, Shelf
 
 KIND = "checkpoints"
-FOLDER = "training"
 
 
 def find(search: Search) -> Iterator[Leftover]:
-    """Those of runs that no workspace here would continue, untouched for long; milestones stay for good."""
+    """Those of this workspace's runs that neither it nor a clone would continue; milestones stay for good."""
     store, milestones = search.context.checkpoints, search.context.settings.checkpoint_milestones
-    for digest, found in by_part(blobs(store, FOLDER), 1):
-        written = newest(found)
-        if written is None or not search.old(written):
-            continue
+    for folder, found, written in old_and_owned(search, KIND, blobs(store, FOLDER)):
         if not search.all_known(KIND):
-            return
-        shelf = Shelf(store, f"{FOLDER}/{digest}", keep=1, milestones=milestones)
+            continue
+        shelf, digest = Shelf(store, folder, keep=1, milestones=milestones), folder.removeprefix(f"{FOLDER}/")
         steps = {step: own for step, own in _by_step(found).items() if not shelf.due(step)}
         if steps and digest not in search.wanted.digests:
             kept = ", milestones stay" if len(steps) < len(_by_step(found)) else ""
@@ -44,5 +43,5 @@ def _remove(store: Store, shelf: Shelf, steps: list[int], written: float) -> Non
     unchanged(store, shelf.folder, written)
     for step in steps:
         shelf.remove(step)
-    if not blobs(store, shelf.folder):
+    if all(blob.name.startswith(f"{shelf.folder}/{CLAIMS}/") for blob in blobs(store, shelf.folder)):
         store.delete(shelf.folder)

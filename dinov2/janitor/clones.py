@@ -4,14 +4,19 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from dinov2.janitor.leftover import Leftover, Search
+from dinov2.janitor.leftover import DAY_S, Leftover, Search
 from dinov2.janitor.removal import remove_folder
-from dinov2.janitor.workspaces import holder, measured, run_folders, used_by
+from dinov2.janitor.workspaces import measured, run_folders, used_by
+from dinov2.registry.tracking import FOLDER as FIGURES
 from dinov2.runs import git
 from dinov2.runs.names import BRANCHES, FOLDER, branch
+from dinov2.runs.pipeline_lock import holder
+from dinov2.training.checkpoints import complete
 
 KIND = "clone"
 REPRODUCTION = "reproduce-"
+LONGER = 6
+"""So many times as long stays a clone whose run failed and could go on with checkpoints."""
 
 
 def find(search: Search) -> Iterator[Leftover]:
@@ -22,9 +27,21 @@ def find(search: Search) -> Iterator[Leftover]:
     for folder in folders:
         size, written = measured(folder)
         written = folder.stat().st_mtime if written is None else written
-        if search.old(written) and folder.name != current and not used_by(folder):
-            why = f"{_state(folder.name, recorded)}; untouched for {search.ago(written)}"
-            yield Leftover(KIND, (FOLDER / folder.name).as_posix(), why, size, partial(remove_folder, folder))
+        if not search.old(written) or folder.name == current or used_by(folder):
+            continue
+        if folder.name not in recorded and _is_spared(search, folder, written):
+            continue
+        why = f"{_state(folder.name, recorded)}; untouched for {search.ago(written)}"
+        remove = partial(_remove, folder, search.context.root)
+        yield Leftover(KIND, (FOLDER / folder.name).as_posix(), why, size, remove)
+
+
+def _is_spared(search: Search, folder: Path, written: float) -> bool:
+    """Whether a run that was never recorded may yet go on there, and not so long ago."""
+    if folder.name.startswith((".", REPRODUCTION)) or search.now - written > LONGER * search.days * DAY_S:
+        return False
+    digests, store = search.wanted.by.get(folder, ()), search.context.checkpoints
+    return folder in search.wanted.unknown or any(complete(store, digest) for digest in digests)
 
 
 def _state(name: str, recorded: set[str]) -> str:
@@ -40,3 +57,13 @@ def _state(name: str, recorded: set[str]) -> str:
 def _recorded(root: Path) -> set[str]:
     """Names of the runs that have a branch."""
     return set(git.git(root, "for-each-ref", "--format=%(refname:lstrip=3)", f"refs/heads/{BRANCHES}").split())
+
+
+def _remove(folder: Path, origin: Path) -> None:
+    """Remove a clone; figures that MLflow never got go to the workspace's, to be sent with them."""
+    for figures in sorted((folder / FIGURES).glob("*.jsonl")):
+        kept = origin / FIGURES / figures.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with kept.open("ab") as file:  # the same work of both is one run of MLflow, which may be told things twice
+            file.write(figures.read_bytes())
+    remove_folder(folder)

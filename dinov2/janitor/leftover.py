@@ -16,7 +16,7 @@ class Leftover:
     """Something that nobody needs any more.
 
     Attributes:
-        kind: as `KINDS` lists it.
+        kind: as `FINDERS` lists it.
         name: of it, for people.
         why: nobody needs it.
         size_bytes: that its removal frees; 0 for what takes no room here.
@@ -61,8 +61,8 @@ class Search:
 
     def all_known(self, kind: str) -> bool:
         """Whether it is known what is wanted; if not, a note says why nothing of this kind is touched."""
-        for problem in self.wanted.unknown:
-            note = f"{kind}: left alone, since it is not known what all runs would go on with: {problem}"
+        for root, problem in self.wanted.unknown.items():
+            note = f"{kind}: left alone, since it is not known what all runs would go on with: {root}: {problem}"
             if note not in self.notes:
                 self.notes.append(note)
         return not self.wanted.unknown

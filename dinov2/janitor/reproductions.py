@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from dinov2.janitor.leftover import Leftover, Search
-from dinov2.janitor.stored import blobs, by_part, newest, unchanged
+from dinov2.janitor.owned import old_and_owned
+from dinov2.janitor.stored import blobs, remove
 from dinov2.janitor.workspaces import used_by
 from dinov2.runs.names import FOLDER
 from dinov2.runs.reproduce import APART
-from dinov2.storage import Store
 
 KIND = "reproduction"
 
@@ -16,14 +16,8 @@ KIND = "reproduction"
 def find(search: Search) -> Iterator[Leftover]:
     """Those in whose clones nobody works, untouched for long."""
     store = search.context.store
-    for name, found in by_part(blobs(store, APART), 1):
-        written, folder = newest(found), f"{APART}/{name}"
-        if written and search.old(written) and not used_by(search.context.path(str(FOLDER / name))):
+    for folder, found, written in old_and_owned(search, KIND, blobs(store, APART)):
+        if not used_by(search.context.path(str(FOLDER / folder.removeprefix(f"{APART}/")))):
             why = f"`dinov2 reproduce` was not gone on with for {search.ago(written)}"
             size = sum(blob.size for blob in found)
-            yield Leftover(KIND, folder, why, size, partial(_remove, store, folder, written))
-
-
-def _remove(store: Store, folder: str, written: float) -> None:
-    unchanged(store, folder, written)
-    store.delete(folder)
+            yield Leftover(KIND, folder, why, size, partial(remove, store, folder, written))

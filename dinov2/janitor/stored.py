@@ -37,9 +37,9 @@ def blobs(store: Store, folder: str) -> list[Blob]:
     return [Blob(path[start:], info["size"] or 0, _time(info)) for path, info in sorted(found.items())]
 
 
-def by_part(found: Iterable[Blob], part: int) -> Iterator[tuple[str, list[Blob]]]:
-    """Blobs by one part of their names, counted from 0, which those that are given must have in common order."""
-    for name, group in groupby(found, lambda blob: blob.name.split("/")[part]):
+def by_part(found: Iterable[Blob], parts: int) -> Iterator[tuple[str, list[Blob]]]:
+    """Blobs by the first parts of their names, in whose order they must be given."""
+    for name, group in groupby(found, lambda blob: "/".join(blob.name.split("/")[:parts])):
         yield name, list(group)
 
 
@@ -58,6 +58,16 @@ def unchanged(store: Store, folder: str, since: float | None) -> None:
     now = newest(blobs(store, folder))
     if now is not None and now != since:
         raise UserError(f"{store.url_of(folder)}: written to since it was looked at")
+
+
+def remove(store: Store, folder: str, since: float | None) -> None:
+    """Remove a folder, or a blob, that nothing was written to since it was looked at.
+
+    Raises:
+        UserError: something was.
+    """
+    unchanged(store, folder, since)
+    store.delete(folder)
 
 
 def _time(info: dict[str, Any]) -> float | None:

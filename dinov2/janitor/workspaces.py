@@ -1,9 +1,7 @@
 """The workspace and the clones of its runs, and whether anybody is at work in one."""
 
 import contextlib
-import fcntl
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +9,12 @@ from pathlib import Path
 import psutil
 
 from dinov2.runs.names import FOLDER
+from dinov2.runs.pipeline_lock import holder, is_held
 from dinov2.stages.context import Context
 from dinov2.stages.params import load_params
 
-LOCK = "var/pipeline.lock"
-"""What a pipeline holds a lock on in the workspace that it works in."""
+WHOLE = ("params.yaml", "dvc.yaml")
+"""Files of a clone that anything can be run in."""
 TOOLS = frozenset((".git", ".dvc"))
 """Folders that looking at a workspace changes."""
 
@@ -47,7 +46,7 @@ def workspaces(context: Context) -> Iterator[Workspace]:
     current = holder(context.root)
     yield Workspace(context.root, context, current is not None)
     for folder in run_folders(context.root):
-        if not folder.name.startswith(".") and (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+        if not folder.name.startswith(".") and all((folder / name).is_file() for name in WHOLE):
             yield Workspace(folder, context, folder.name == current)
 
 
@@ -78,17 +77,10 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in names)
 
 
-def holder(root: Path) -> str | None:
-    """The run that holds a workspace, as the lock tells; empty if it has no name, None if there is none."""
-    lock = root / LOCK
-    told = re.fullmatch(r"(\d+)(?:, run (.+))?", lock.read_text(encoding="utf-8")) if lock.is_file() else None
-    return told[2] or "" if told and psutil.pid_exists(int(told[1])) else None
-
-
 def used_by(folder: Path) -> str:
     """Who is at work in a folder: a process that lives there or has a file of it open; empty if nobody is."""
     folder = folder.resolve()
-    if _locked(folder / LOCK):
+    if is_held(folder):
         return "a pipeline"
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):  # it has ended, or is another user's
@@ -96,14 +88,3 @@ def used_by(folder: Path) -> str:
             if any(Path(path).is_relative_to(folder) for path in at):
                 return f"process {process.pid}"
     return ""
-
-
-def _locked(path: Path) -> bool:
-    try:
-        with path.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # there is none
-        return False
-    return False

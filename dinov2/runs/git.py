@@ -18,6 +18,8 @@ HERE = (
     "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 )  # fmt: skip
 """Variables that would lead git to another repository, as a hook that starts a run has them."""
+REFS = "refs/dinov2"
+"""Where refs are that commits are fetched by."""
 
 
 def git(root: Path, *arguments: str, text: str = "", variables: Mapping[str, str] | None = None) -> str:
@@ -112,7 +114,7 @@ def make_commit(origin: Path, of: str, parent: str, message: str) -> str:
 @contextmanager
 def reachable(origin: Path, hashed: str) -> Iterator[str]:
     """A ref by which the commit can be fetched while the block runs."""
-    ref = f"refs/dinov2/{uuid.uuid4().hex}"
+    ref = f"{REFS}/{uuid.uuid4().hex}"
     git(origin, "update-ref", ref, hashed)
     try:
         yield ref

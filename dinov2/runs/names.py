@@ -2,14 +2,14 @@
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 from dinov2.errors import ConfigError
+from dinov2.settings import RUNS
 
 NAME = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 """What a run may be called."""
 BRANCHES = "runs"
-FOLDER = Path("var", "runs")
+FOLDER = RUNS
 
 
 def checked(name: str) -> str:

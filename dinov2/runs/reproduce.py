@@ -23,6 +23,7 @@ from pathlib import Path
 
 from dinov2.errors import ConfigError, UnreachableError
 from dinov2.launch import JobFailedError
+from dinov2.launch.claims import claim
 from dinov2.runs import git
 from dinov2.runs.clone import Run, at, environment
 from dinov2.runs.lock import LOCK, Done, Lock
@@ -79,6 +80,7 @@ def _make_again(run: Run, version: Signed, stages: Sequence[Done], whole: bool, 
     git.git(run.root, "reset", "--quiet", "--hard")  # what an earlier reproduction left
     store = Store(places["DINOV2_STORE"])
     own = store.url_of(f"{APART}/{run.name}")
+    claim(store, f"{APART}/{run.name}", run.origin)
     # Each student by itself: the others that it was trained with are not asked for.
     again = {"DINOV2_CHECKPOINTS": own, "DINOV2_RERUN": "1", "DINOV2_DISTILL": "apart"}
     variables = {**places, **again, **({"DINOV2_STORE": own} if whole else {})}

@@ -13,7 +13,7 @@ from dinov2.stages.files import MANIFEST
 from dinov2.stages.given import use_of
 from dinov2.stages.job_inputs import inputs_of, key_of
 from dinov2.stages.learnt import launch_learning, local_path, pool, to_file
-from dinov2.stages.training_job import learn
+from dinov2.stages.training_job import claim_checkpoints, learn
 from dinov2.training.config import TrainingConfig
 from dinov2.training.work import Work
 
@@ -32,6 +32,7 @@ def bootstrapped(context: Context, config: BootstrapConfig) -> Path:
     own = work(context, use)
     if found := to_file(context, own.digest):
         return found
+    claim_checkpoints(context, own)
     launch_learning(context, job_of(context, use))
     found = to_file(context, own.digest)
     assert found, "the job has put it into the store"

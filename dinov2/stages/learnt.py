@@ -60,4 +60,4 @@ def launch_learning(context: Context, job: Job) -> None:
         UserError: the job said that its input or parameters are wrong.
         JobFailedError: it failed otherwise, or was told to stop.
     """
-    launch(job, context.settings.model_copy(update={"rerun": True}), context.root)
+    launch(job, context.settings.model_copy(update={"rerun": True, "rerun_for": ""}), context.root)

@@ -10,11 +10,13 @@ import torch
 
 from dinov2.errors import told_in_one_line
 from dinov2.launch import Job, in_a_job, launch
+from dinov2.launch.claims import claim
 from dinov2.registry.tracking import tracked
 from dinov2.stages import files
 from dinov2.stages.context import Context, open_workspace
 from dinov2.stages.job_inputs import key_of
 from dinov2.storage import digest, write_json, write_text
+from dinov2.training.checkpoints import folder_of
 from dinov2.training.execution import Execution
 from dinov2.training.history import History
 from dinov2.training.loop import going_along, train
@@ -26,7 +28,14 @@ from dinov2.training.work import Place, Tracker, Work
 
 def run_as_job(context: Context, stage: str, *item: str) -> None:
     """Hand a stage's work to the launcher and wait for it; every process of the job calls `main` below."""
+    for work in (work_of(context, stage, *item), *beside(context, stage, *item)):
+        claim_checkpoints(context, work)
     launch(job_of(context, stage, *item), context.settings, context.root)
+
+
+def claim_checkpoints(context: Context, work: Work) -> None:
+    """Note beside a run's checkpoints that they are this workspace's: who launches it does, for pods have no other."""
+    claim(context.checkpoints, folder_of(work.digest), context.root)
 
 
 def job_of(context: Context, stage: str, *item: str) -> Job:

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from dinov2.errors import ConfigError
+from dinov2.runs.pipeline_lock import LOCK, holder
 from flows.locks import clear_stale_dvc_locks, sole_pipeline
 from tests.flows.conftest import Workspace
 
@@ -58,6 +59,19 @@ def test_a_second_pipeline_in_a_workspace_is_refused_by_number(tmp_path: Path) -
         pass
     with sole_pipeline(tmp_path):
         pass
+
+
+def test_who_holds_a_workspace_is_known_whatever_number_its_process_has_here(tmp_path: Path) -> None:
+    """In another container the holder has another number, or it is that of nobody."""
+    assert holder(tmp_path) is None
+    for name in ("night", ""):
+        with sole_pipeline(tmp_path, name):
+            assert holder(tmp_path) == name
+            text = (tmp_path / LOCK).read_text()
+            (tmp_path / LOCK).write_text(text.replace(str(os.getpid()), str(_dead_pid())))
+            assert holder(tmp_path) == name
+    (tmp_path / LOCK).write_text(f"{os.getpid()}, run killed")
+    assert holder(tmp_path) is None
 
 
 def test_a_run_that_waits_is_told_for_whom_and_goes_on_when_that_ends(tmp_path: Path) -> None:

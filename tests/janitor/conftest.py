@@ -13,6 +13,7 @@ import pytest
 from dinov2.janitor import FINDERS, Leftover, Search
 from dinov2.janitor.tidy import Tidied, look
 from dinov2.janitor.wanted import Wanted
+from dinov2.launch.claims import claim, owner_of
 from dinov2.settings import Settings
 from dinov2.stages.context import Context
 from dinov2.stages.params import load_params
@@ -20,7 +21,7 @@ from dinov2.stages.params import load_params
 REPOSITORY = Path(__file__).parents[2]
 DAYS = 10
 DAY_S = 86400
-NOTHING = Wanted(frozenset(), frozenset(), ())
+NOTHING = Wanted(frozenset(), frozenset())
 
 
 def write(path: Path, content: bytes = b"content") -> Path:
@@ -36,6 +37,12 @@ def age(path: Path, days: float) -> Path:
     for each in [path, *path.rglob("*")]:
         os.utime(each, (moment, moment), follow_symlinks=False)
     return path
+
+
+def claimed(context: Context, folder: str, days: float = 30) -> None:
+    """Have the workspace claim a folder of its store of checkpoints, so long ago."""
+    claim(context.checkpoints, folder, context.root)
+    age(Path(context.checkpoints.path(f"{folder}/claims/{owner_of(context.root)}")), days)
 
 
 def searched(context: Context, kind: str, wanted: Wanted | None = NOTHING) -> Tidied:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dinov2.errors import UserError
+from dinov2.janitor.wanted import Wanted
 from dinov2.stages.context import Context
 from flows.locks import sole_pipeline
 from tests.flows.conftest import wait_for
@@ -103,6 +104,38 @@ def test_who_begins_to_work_there_after_the_look_is_spared(context: Context) -> 
         with pytest.raises(UserError, match=f"process {process.pid} is at work"):
             leftover.remove()
         assert (folder / "params.yaml").is_file()
+
+
+def test_a_clone_whose_run_failed_and_has_checkpoints_stays_six_times_as_long(context: Context) -> None:
+    """A retry goes on from them; they are wanted as long as the clone is there to ask for them."""
+    failed, recorded, done = (clone(context, name, 59) for name in ("failed", "recorded", "done"))
+    subprocess.run(["git", "branch", "runs/recorded"], cwd=context.root, check=True)
+    write(context.path("var/store/training/paused/00000100.complete"))
+    paused = frozenset({"paused"})
+    wanted = Wanted(paused, frozenset(), {}, {failed: paused, recorded: paused, done: frozenset({"finished"})})
+    assert list(found(context, "clone", wanted)) == ["var/runs/done", "var/runs/recorded"]
+    age(failed, 61)
+    assert "var/runs/failed" in found(context, "clone", wanted)
+
+
+def test_so_does_a_failed_clone_of_which_it_is_not_known(context: Context) -> None:
+    failed = clone(context, "failed", 59)
+    wanted = Wanted(frozenset(), frozenset(), {failed: "params.yaml: an unknown key"})
+    assert not found(context, "clone", wanted)
+    age(failed, 61)
+    assert found(context, "clone", wanted)
+
+
+def test_figures_that_mlflow_never_got_outlive_the_clone(context: Context) -> None:
+    folder = clone(context, "old", 1)
+    for name, lines in (("aaaa", b'{"kind": "open"}\n'), ("bbbb", b'{"n": 2}\n')):
+        write(folder / f"var/tracking/{name}.jsonl", lines)
+    kept = write(context.path("var/tracking/bbbb.jsonl"), b'{"n": 1}\n')
+    age(folder, 30)
+    found(context, "clone")["var/runs/old"].remove()
+    assert not folder.exists()
+    assert kept.read_text() == '{"n": 1}\n{"n": 2}\n'
+    assert kept.with_name("aaaa.jsonl").read_text() == '{"kind": "open"}\n'
 
 
 def test_images_that_a_clone_links_to_stay(context: Context) -> None:

@@ -12,7 +12,7 @@ from dinov2.errors import UserError
 from dinov2.janitor import FINDERS, Leftover, Search
 from dinov2.janitor.tidy import Tidied, in_bytes, look, remove, show
 from dinov2.stages.context import Context
-from tests.janitor.conftest import REPOSITORY, age, at_work, write
+from tests.janitor.conftest import REPOSITORY, age, at_work, claimed, write
 
 
 def leftover(name: str, path: Path, size: int = 1000) -> Leftover:
@@ -39,6 +39,7 @@ def test_it_shows_by_default_and_removes_when_asked_to(context: Context) -> None
     old = write(context.path("var/runs/old/params.yaml"), b"x" * 5000)
     draft = write(context.path("weights/.S.safetensors.0123456789abcdef0123456789abcdef.part"))
     write(context.path("var/store/training/0ld/00000100.complete"))
+    claimed(context, "training/0ld")
     for path in (old.parent, draft, context.path("var/store/training")):
         age(path, 20)
     before = files(context.root)
@@ -56,7 +57,7 @@ def test_it_shows_by_default_and_removes_when_asked_to(context: Context) -> None
     assert code == 0
     assert "removed clone var/runs/old (5 kB)" in said
     assert "3 of 3 leftovers removed" in said
-    assert files(context.root) == {"params.yaml", "dvc.yaml", ".dvcignore", "told.json"}
+    assert files(context.root) == {"params.yaml", "dvc.yaml", ".dvcignore", "told.json", "var/owner"}
     told = json.loads(context.path("told.json").read_text())
     assert {each["name"]: each["removed"] for each in told["found"]}["var/runs/old"] is True
 

@@ -9,6 +9,7 @@ from dinov2.janitor import FINDERS, Leftover, Search
 from dinov2.janitor.tidy import look
 from dinov2.janitor.wanted import Wanted
 from dinov2.launch import Job
+from dinov2.launch.claims import claim
 from dinov2.launch.kubernetes.exchange import deliver, put
 from dinov2.launch.kubernetes.values import Manifest
 from dinov2.settings import Settings
@@ -42,7 +43,7 @@ def launching(context: Context, place: Place) -> Context:
 def found(context: Context, kind: str, after_days: float, wanted: set[str]) -> dict[str, Leftover]:
     """Leftovers of a kind that is 10 days old at least, so many days from now."""
     search = Search(context, 10, now=time.time() + after_days * DAY_S)
-    vars(search)["wanted"] = Wanted(frozenset(), frozenset(wanted), ())
+    vars(search)["wanted"] = Wanted(frozenset(), frozenset(wanted))
     told = look(search, {kind: FINDERS[kind]})
     assert not told.failures
     return {each.name: each for each in told.found}
@@ -55,6 +56,9 @@ def test_jobs_that_are_over_and_orphans_go_and_no_others(launching: Context, pla
     assert place.cluster.create(ours("asked-for", "sleep 600", store))
     assert place.cluster.create(ours("theirs", "exit 0", "s3://other/store"))
     assert place.cluster.create(make_job("strange", "exit 0"))
+    assert place.cluster.create(ours("another", "exit 0", store))
+    for name in ("over", "orphan", "asked-for", "theirs", "strange"):
+        claim(launching.store, f"jobs/{name}", launching.root)
     wait_for(lambda: (place.cluster.job("over") or {})["status"].get("succeeded"), 90)
     wait_for(lambda: place.pods("orphan", running=True), 90)
 
@@ -66,7 +70,7 @@ def test_jobs_that_are_over_and_orphans_go_and_no_others(launching: Context, pla
     for each in leftovers.values():
         each.remove()
     wait_for(lambda: all(place.nothing_left(name) for name in leftovers), 60)
-    assert all(place.cluster.job(name) for name in ("asked-for", "theirs", "strange"))
+    assert all(place.cluster.job(name) for name in ("asked-for", "theirs", "strange", "another"))
 
 
 def test_files_of_jobs_go_with_their_contents_once_nobody_asks_for_them(launching: Context, place: Place) -> None:
@@ -77,6 +81,7 @@ def test_files_of_jobs_go_with_their_contents_once_nobody_asks_for_them(launchin
         for name, more in (("gone", (only,)), ("there", ()), ("wanted", ()))
     }
     for name, job in jobs.items():
+        claim(store, f"jobs/{name}", root)
         put(job, name, root, store)
         write(root / f"{name}.out", name.encode())
         deliver(job, name, 0, root, store, {})

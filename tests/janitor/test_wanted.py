@@ -18,7 +18,7 @@ from dinov2.stages.context import Context
 from dinov2.stages.params import load_params
 from dinov2.stages.training_job import work_of
 from flows.locks import sole_pipeline
-from tests.janitor.conftest import age, found, make_workspace, write
+from tests.janitor.conftest import age, claimed, found, make_workspace, write
 
 CURATION = ("ingest", "embed", "deduplicate", "retrieve", "pack")
 TABLES = (files.MANIFEST, files.UNIQUE, files.CURATED, files.PACKED)
@@ -59,6 +59,7 @@ def test_a_run_that_is_up_next_is_wanted_and_its_checkpoints_stay(curated: Conte
     assert wanted(curated).digests == {digest}
     for name in (digest, "given-up"):
         age(write(curated.path(f"var/store/training/{name}/00000001.complete")), 30)
+        claimed(curated, f"training/{name}")
     assert list(found(curated, "checkpoints", None)) == ["training/given-up"]
 
 
@@ -86,7 +87,7 @@ def test_of_a_workspace_that_a_pipeline_holds_everything_is_wanted_and_dvc_is_no
     curated.path("dvc.yaml").write_text("nothing that DVC would understand")
     with sole_pipeline(curated.root, "run"):
         there = wanted(curated)
-    assert there.unknown == ()
+    assert there.unknown == {}
     assert {digest, work_of(curated, "highres").digest} <= there.digests
 
 
@@ -94,9 +95,33 @@ def test_a_clone_that_cannot_be_understood_is_named(curated: Context) -> None:
     clone = curated.root / "var/runs/odd"
     write(clone / "params.yaml", b"sed: 1\n")
     write(clone / "dvc.yaml", b"stages: {}\n")
-    (problem,) = wanted(curated).unknown
-    assert str(clone) in problem
-    assert "sed" in problem
+    there = wanted(curated)
+    assert list(there.unknown) == [clone]
+    assert "sed" in there.unknown[clone]
+    assert there.by == {curated.root: {work_of(curated, "pretrain").digest}}
+
+
+def test_a_run_whose_weights_are_on_a_disk_that_is_away_may_go_on_when_it_is_back(curated: Context) -> None:
+    """What its checkpoints are called cannot be known meanwhile: so all stay."""
+    disk = curated.root.parent / "disk"
+    text = curated.path("params.yaml").read_text()
+    curated.path("params.yaml").write_text(text.replace("\npretrain:\n", f"\npretrain:\n  init_from: {disk}/start\n"))
+    there = Context(curated.root, load_params(curated.root), curated.settings)
+    write(disk / "start")
+    digest = work_of(there, "pretrain").digest
+    for name in (digest, "given-up"):
+        age(write(curated.path(f"var/store/training/{name}/00000001.complete")), 30)
+        claimed(curated, f"training/{name}")
+    assert list(found(there, "checkpoints", None)) == ["training/given-up"]
+    disk.rename(disk.with_name("elsewhere"))
+    assert "pretrain.init_from" in wanted(there).unknown[there.root]
+    assert not found(there, "checkpoints", None)
+
+
+def test_a_stage_whose_inputs_are_not_made_yet_has_nothing_to_go_on_with(curated: Context) -> None:
+    curated.path(files.CURATED).unlink()
+    there = wanted(curated)
+    assert (there.digests, there.unknown) == (set(), {})
 
 
 def test_the_jobs_that_a_launcher_would_attach_to_are_wanted(curated: Context) -> None:

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+from dinov2.launch.claims import claim
 from dinov2.launch.job import Job
+from dinov2.launch.kubernetes import again
 from dinov2.launch.kubernetes.cancel import cancellable
 from dinov2.launch.kubernetes.client import Cluster, UnreachableError
 from dinov2.launch.kubernetes.config import job_name, load_jobs
 from dinov2.launch.kubernetes.environment import pod_environment
-from dinov2.launch.kubernetes.exchange import bring_back, code_digest, facts, finished, forget, put
+from dinov2.launch.kubernetes.exchange import FOLDER, bring_back, code_digest, facts, finished, forget, put
 from dinov2.launch.kubernetes.follow import Manner, Voice, follow
+from dinov2.launch.kubernetes.followed import following
 from dinov2.launch.kubernetes.render import render
 from dinov2.launch.kubernetes.submit import submit
 from dinov2.launch.local import JobFailedError
@@ -30,7 +33,7 @@ def run_on_kubernetes(job: Job, settings: Settings, root: Path) -> None:
     config, name, store = load_jobs(root), job_name(job), Store(settings.store, root)
     manifests = render(job, config, pod_environment(settings), code_digest())
     voice = Voice(job.name)
-    if finished(job, name, store) and not settings.rerun:
+    if finished(job, name, store) and not again.wanted(name, settings, store):
         voice.say(f"Job {name} has run before; its outputs are in the store; DINOV2_RERUN=1 runs it again")
         note(of_pods(job.stage or job.name, name, ()))
         return bring_back(job, name, root, store)
@@ -42,8 +45,10 @@ def run_on_kubernetes(job: Job, settings: Settings, root: Path) -> None:
     stage = config.of(job.stage or job.name)
     manner = Manner(apart=job.indexes > 1, retries=stage.retries, start_seconds=stage.start_seconds)
     cluster = Cluster(config.namespace)
-    with cancellable(cluster, name, voice):
+    claim(store, f"{FOLDER}/{name}", root)  # before the Job is there, or attached to: it is not for others to remove
+    with following(name, root), cancellable(cluster, name, voice):
         submit(cluster, manifests, prepare, settings.rerun, voice, manner)
+        again.begun(name, settings, store)
         try:
             follow(Cluster(config.namespace, AWAY_S), name, voice, manner)
         except UnreachableError:

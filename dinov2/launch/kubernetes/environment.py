@@ -7,7 +7,7 @@ from dinov2.launch.kubernetes.credentials import credential_in
 from dinov2.settings import Settings
 
 HERE = {
-    *("launcher", "processes", "nodes", "rerun", "jobs", "scratch", "threads", "workers", "device"),
+    *("launcher", "processes", "nodes", "rerun", "rerun_for", "jobs", "scratch", "threads", "workers", "device"),
     *("gpu_hour_price", "retry_seconds", "mlflow_url"),
 }
 """Settings of this machine; those of the pods follow from k8s/jobs.yaml."""

@@ -2,7 +2,9 @@
 
 jobs/blobs/SHA256           the content of a file; the same one for all jobs that have it
 jobs/NAME/job.json          what to run, which files it reads, and which it will write
+jobs/NAME/again             whom it was run again for, see `dinov2.launch.kubernetes.again`
 jobs/NAME/begun             when the first of those that work together began, as another text each time
+jobs/NAME/claims/OWNER      of each workspace that has it run, see `dinov2.launch.claims`
 jobs/NAME/done/INDEX.json   written last by an index, by the first of those that work together: what it wrote
 """
 

@@ -6,6 +6,7 @@
             .metadata            and an index
             extra.json           what is not a tensor
         00000200.complete        written last: size and SHA-256 of each file; a folder without it was cut short
+        claims/OWNER             of each workspace that trains it, see `dinov2.launch.claims`
 
 A run is named by the digest of all that determines it, so that starting it again finds its own checkpoints.
 """
@@ -23,6 +24,7 @@ from dinov2.training.checkpoints.files import CHECKSUMS, Checksum, damage, read,
 from dinov2.training.checkpoints.ranks import Ranks, in_one_line, waited_in_vain
 from dinov2.training.checkpoints.retention import Shelf
 
+FOLDER = "training"
 COPY = StagingOptions(
     use_pinned_memory=False, use_shared_memory=False, use_async_staging=False, use_non_blocking_copy=False
 )
@@ -33,8 +35,13 @@ def complete(store: Store, digest: str) -> list[int]:
     return _shelf(store, digest).steps()
 
 
+def folder_of(digest: str) -> str:
+    """The folder of the store with the checkpoints of a run."""
+    return f"{FOLDER}/{digest}"
+
+
 def _shelf(store: Store, digest: str, keep: int = 1, milestones: int = 0) -> Shelf:
-    return Shelf(store, f"training/{digest}", keep, milestones)
+    return Shelf(store, folder_of(digest), keep, milestones)
 
 
 class Checkpoints:
