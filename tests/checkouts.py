@@ -12,9 +12,9 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 TINY: dict[str, dict[str, Any]] = {
-    "pretrain": {"batch_size": 16, "group_size": 8, "epochs": 4, "epoch_length": 10},
-    "highres": {"batch_size": 16, "group_size": 8, "iterations": 6},
-    "distill": {"batch_size": 16, "group_size": 8, "epochs": 3, "epoch_length": 4, "students": ["S"]},
+    "pretrain": {"batch_size": 16, "group_size": 8, "epochs": 2, "epoch_length": 5},
+    "highres": {"batch_size": 16, "group_size": 8, "iterations": 3},
+    "distill": {"batch_size": 16, "group_size": 8, "epochs": 2, "epoch_length": 4, "students": ["S"]},
     "evaluate": {"models": ["S"], "linear": {"iterations": 30, "batch": 64}},
 }
 Checkout = Callable[[str], Path]
