@@ -9,25 +9,23 @@ from prefect.client.schemas.objects import StateType
 
 from dinov2.runs.run import Run
 from dinov2.stages.graph import read_graph
+from flows.attempts import SCANNED, did, note
 from flows.command import run_dinov2
 from flows.locks import clear_stale_dvc_locks
 from flows.stage import Timed, run_stage
 
 
-def bring_up_to_date(
-    run: Run, targets: Sequence[str], force: bool, environment: Mapping[str, str], scanned: bool = False
-) -> list[Timed]:
+def bring_up_to_date(run: Run, targets: Sequence[str], force: bool, environment: Mapping[str, str]) -> list[Timed]:
     """Run the stages of a workspace that are out of date; a stage that fails takes with it only what reads from it.
 
     Outputs and `dvc.lock` are those of `dvc repro`. The caller holds the workspace. A clone is made between scans, so
-    it is scanned first.
+    its sources are looked through first; once in a flow run, whose retries go on with what was found.
 
     Args:
         run: where.
         targets: stages to bring up to date, with all that they need; none means every stage.
         force: run them even if nothing has changed, once however often the flow run is retried.
         environment: is added to this process's own.
-        scanned: go by what the last scan found.
 
     Returns:
         How each went, in order; `raise_failure` tells of those that failed.
@@ -37,8 +35,9 @@ def bring_up_to_date(
         StageError: the sources cannot be scanned.
     """
     clear_stale_dvc_locks(run.root)
-    if run.root != run.origin and not scanned:
+    if run.root != run.origin and not did(run.root, SCANNED):
         run_dinov2(run, ["scan"], environment)
+        note(run.root, SCANNED)
     forced_before = _completed_before() if force else set()
     done: dict[str, Timed] = {}
     for stage in read_graph(run.root, targets):

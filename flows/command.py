@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from prefect import get_run_logger
 
 from dinov2.runs.run import Run
+from flows.failure import StageError
 from flows.process import run as run_command
 from flows.servers import log_of
-from flows.stage import StageError
 
 
-def run_dinov2(run: Run, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+def run_dinov2(run: Run, arguments: Sequence[str], environment: Mapping[str, str], log: str = "") -> None:
     """Run `dinov2 ...` in a run's workspace; what it says is in the run's log too.
+
+    Args:
+        run: where.
+        arguments: what follows `dinov2`.
+        environment: is added to this process's own.
+        log: the name of the file that has it as well, where several runs share a workspace; else the command's.
 
     Raises:
         StageError: it did not end well.
@@ -23,6 +29,6 @@ def run_dinov2(run: Run, arguments: Sequence[str], environment: Mapping[str, str
         tail.append(line)
         logger.info("%s", line)
 
-    log = log_of(run.root, name)
-    if code := run_command([sys.executable, "-m", "dinov2.cli", *arguments], run.root, log, listen, environment):
-        raise StageError(name, code, log, tail)
+    file = log_of(run.root, log or name)
+    if code := run_command([sys.executable, "-m", "dinov2.cli", *arguments], run.root, file, listen, environment):
+        raise StageError(name, code, file, tail)

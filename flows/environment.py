@@ -1,13 +1,15 @@
 """Defaults of the environment for Prefect, MLflow and DVC: everything local, nothing reported to anyone."""
 
 import os
+import warnings
 from pathlib import Path
 
 
 def set_defaults() -> None:
     """Set what the user has not set; Prefect reads its settings when it is imported, so this comes before that."""
     home = Path.cwd() / "var" / "prefect"
-    home.parent.mkdir(exist_ok=True)
+    # Who has something to write there makes its parent, too; an import makes nothing.
+    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")
     defaults = {
         # Prefect's database and its other files: a later `make up` shows the runs made without a server.
         "PREFECT_HOME": str(home),

@@ -1,33 +1,31 @@
 """The pipeline: every stage of `dvc.yaml`, in order, as a flow. `python -m flows.pipeline [STAGE...] [--force]`."""
 
 import argparse
-import logging
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-from prefect import flow, runtime
+from prefect import flow
 
-from dinov2.config import read_yaml
 from dinov2.errors import EXIT_USER_ERROR, UnreachableError, UserError
 from dinov2.runs.clone import clone
 from dinov2.runs.names import FOLDER, checked
 from dinov2.runs.run import Run, environment
 from dinov2.settings import load_settings, workspace
 from dinov2.stages.context import open_workspace
-from dinov2.stages.params import PARAMS
 from flows.artifacts import summary
+from flows.attempts import BEGUN, note, params_before
 from flows.bring import bring_up_to_date, raise_failure
+from flows.failure import StageError
 from flows.forms import fields
 from flows.forms.checked import check_stages, checked_params, refuse_here
 from flows.forms.presets import WORKSPACE
 from flows.locks import sole_pipeline
+from flows.lossy import spare_output
 from flows.naming import run_name
 from flows.recording import record_run
-from flows.say import say
+from flows.say import only_once, patience
 from flows.servers import ServerError, ensure_prefect
-from flows.stage import StageError
 from flows.table import print_table
 
 
@@ -51,30 +49,27 @@ def pipeline(
         ConfigError: a field of the form is wrong, or another pipeline runs here; nothing has run.
         StageError: a stage failed (the first that did).
     """
-    logging.getLogger("prefect.flow_runs").propagate = False
+    only_once()
     origin, called, here = workspace(), checked(name or run_name()), where == fields.HERE
-    variables = {} if launcher == fields.AS_SET else {"DINOV2_LAUNCHER": launcher}
+    variables: dict[str, str] = {} if launcher == fields.AS_SET else {"DINOV2_LAUNCHER": launcher}
     settings = load_settings(variables)
     if here:
         refuse_here(preset, images, overrides)
     else:
         check_stages(origin, stages)
-    begun = origin / FOLDER / called / PARAMS
-    if not here and not name and begun.exists():  # by an earlier attempt, which has checked them
-        params: dict[str, Any] | None = read_yaml(begun)
-    else:
-        params = checked_params(origin, settings, preset, images, overrides)
-    with sole_pipeline(origin, called, _told if runtime.deployment.id else None):
-        run = Run(called, origin, origin) if here else clone(origin, called, params)
-        done = bring_up_to_date(run, stages, force, variables if here else {**environment(run, settings), **variables})
+    params = params_before(origin / FOLDER / called) or checked_params(origin, settings, preset, images, overrides)
+    with sole_pipeline(origin, called, patience()):
+        if here:
+            run = Run(called, origin, origin)
+        else:
+            run = clone(origin, called, params)
+            note(run.root, BEGUN)
+            variables = environment(run, settings) | variables
+        done = bring_up_to_date(run, stages, force, variables)
         print_table(run.root, done)
         summary(run, done)
         raise_failure(done)
         record_run(run, settings, "pipeline", done)
-
-
-def _told(holder: str) -> None:
-    say(f"this workspace is in use: waiting for {holder}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("stages", nargs="*", help="bring only these up to date, and what they need")
     parser.add_argument("--force", action="store_true", help="run them even if nothing has changed")
     options = parser.parse_args(arguments)
+    spare_output()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         ensure_prefect(open_workspace().root)

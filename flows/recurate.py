@@ -1,25 +1,25 @@
 """Re-curation: what is new is ingested and curated, judged by rules of data quality, and perhaps trained on."""
 
-import logging
 from collections.abc import Mapping
 from typing import Annotated
 
-from prefect import flow, runtime
+from prefect import flow
 
-from dinov2.config import read_yaml
 from dinov2.errors import DataError
 from dinov2.runs import retraining
 from dinov2.runs.announce import source_of
 from dinov2.runs.clone import clone
 from dinov2.runs.names import FOLDER, checked
-from dinov2.runs.quality import RULES, check, figures_of, load_rules
+from dinov2.runs.quality import RULES, QualityConfig, check, figures_of, load_rules
 from dinov2.runs.recuration import LAST, NAME, TRAINED, Earlier, bring_branch, earlier, figures_at, unchanged
+from dinov2.runs.retraining import RetrainingConfig
 from dinov2.runs.run import Run, environment
 from dinov2.settings import Settings, load_settings, workspace
-from dinov2.stages.params import PARAMS, load_params
+from dinov2.stages.params import load_params
 from flows.artifacts import summary
 from flows.artifacts.post import post
 from flows.artifacts.recuration import Difference, read_difference, recuration
+from flows.attempts import BEGUN, note, params_before
 from flows.bring import bring_up_to_date, raise_failure
 from flows.command import run_dinov2
 from flows.forms.fields import NameField
@@ -27,7 +27,7 @@ from flows.forms.shown import shown
 from flows.locks import sole_pipeline
 from flows.naming import run_name
 from flows.recording import record_run
-from flows.say import say
+from flows.say import only_once, patience, say
 from flows.table import print_table
 
 DIFF, DRIFT = "reports/diff", "reports/drift"
@@ -61,24 +61,23 @@ def recurate(announced: AnnouncedField = "", train: TrainField = False, name: Na
         DataError: a rule of data quality is broken. Nothing is recorded, and the clone is left to be looked at.
         StageError: a stage failed.
     """
-    logging.getLogger("prefect.flow_runs").propagate = False
+    only_once()
     origin, settings, called = workspace(), load_settings(), checked(name or run_name())
     if announced:
         source = source_of(announced, load_params(origin).ingest.sources, origin)
         say(f"announced: source {source.name}, {announced}")
-    begun = origin / FOLDER / called / PARAMS
-    with sole_pipeline(origin, called, _told if runtime.deployment.id else None):
-        # An earlier attempt goes on with its own parameters.
-        run = clone(origin, called, read_yaml(begun) if begun.exists() else None)
+    with sole_pipeline(origin, called, patience()):
+        run = clone(origin, called, params_before(origin / FOLDER / called))
+        note(run.root, BEGUN)
+        rules, worth = load_rules(run.root), retraining.load_rules(run.root) if train else None
         variables = environment(run, settings)
-        _curate(run, settings, variables)
-        if train:
-            _train(run, settings, variables)
+        _curate(run, settings, variables, rules)
+        if worth:
+            _train(run, settings, variables, worth)
 
 
-def _curate(run: Run, settings: Settings, variables: Mapping[str, str]) -> None:
+def _curate(run: Run, settings: Settings, variables: Mapping[str, str], rules: QualityConfig) -> None:
     """Curate, compare, judge and record."""
-    rules = load_rules(run.root)
     done = bring_up_to_date(run, [LAST], False, variables)
     print_table(run.root, done)
     summary(run, done)
@@ -99,21 +98,20 @@ def _curate(run: Run, settings: Settings, variables: Mapping[str, str]) -> None:
         record_run(run, settings, NAME, done)
 
 
-def _train(run: Run, settings: Settings, variables: Mapping[str, str]) -> None:
+def _train(run: Run, settings: Settings, variables: Mapping[str, str], rules: RetrainingConfig) -> None:
     """Do all other stages if the drift is worth it, on what was judged, and record again."""
     before = earlier(run)
-    worth, why = _worth(run, before, variables)
+    worth, why = _worth(run, before, variables, rules)
     say(f"{'Training' if worth else 'No training'}: {why}")
     if worth:
-        done = bring_up_to_date(run, (), False, variables, scanned=True)
+        done = bring_up_to_date(run, (), False, variables)
         print_table(run.root, done)
         summary(run, done)
         raise_failure(done)
         record_run(run, settings, NAME, done, **{TRAINED: "yes"})
 
 
-def _worth(run: Run, before: Earlier, variables: Mapping[str, str]) -> tuple[bool, str]:
-    rules = retraining.load_rules(run.root)
+def _worth(run: Run, before: Earlier, variables: Mapping[str, str], rules: RetrainingConfig) -> tuple[bool, str]:
     if before.trained is None:
         return True, "no re-curation was trained on before"
     if before.trained == before.recorded:
@@ -127,7 +125,3 @@ def _worth(run: Run, before: Earlier, variables: Mapping[str, str]) -> tuple[boo
 def _difference(run: Run, name: str, folder: str, variables: Mapping[str, str]) -> Difference:
     run_dinov2(run, ["diff", bring_branch(run, name), "--to", folder], variables)
     return read_difference(name, run.root / folder)
-
-
-def _told(holder: str) -> None:
-    say(f"this workspace is in use: waiting for {holder}")

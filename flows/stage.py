@@ -18,13 +18,14 @@ from dinov2.launch import shape
 from dinov2.launch.taken import TAKEN
 from dinov2.progress import CHANNEL
 from dinov2.runs.bill import Bill
-from dinov2.runs.gpus import TRAINING, gpus_of
+from dinov2.runs.gpus import gpus_of
 from dinov2.settings import load_settings
+from dinov2.stages.reach import TRAINING
 from flows.artifacts.completed import completed
 from flows.artifacts.ended import Ended
 from flows.artifacts.failed import failed
 from flows.artifacts.post import post
-from flows.artifacts.progress import shown
+from flows.artifacts.progress import progress_of
 from flows.artifacts.summary import taken_by
 from flows.failure import StageError
 from flows.process import run
@@ -32,8 +33,6 @@ from flows.quota import held
 from flows.retries import JITTER, MOST, delays, worth_retrying
 from flows.said import Outcome, Said
 from flows.servers import log_of
-
-__all__ = ["Outcome", "StageError", "Timed", "run_stage"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def run_stage(
 
     print(f"\n── {stage}{nth} " + "─" * 60, flush=True)
     try:
-        with held(gpus if name in TRAINING else 0), shown(stage, progress):
+        with held(gpus if name in TRAINING else 0), progress_of(stage, progress):
             began = time.monotonic()
             _repro(stage, force, root, told, said, bill)
     except StageError as error:
@@ -116,7 +115,9 @@ def run_stage(
 def _repro(stage: str, force: bool, root: Path, environment: Mapping[str, str], said: Said, bill: Bill) -> None:
     began, code = time.monotonic(), -1
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", *(["--force"] if force else []), stage]
-    told = {**environment, **({"DINOV2_RERUN": "1"} if force else {})}
+    # Its jobs are run again once, though the stage may be tried several times.
+    again = {"DINOV2_RERUN": "1", "DINOV2_RERUN_FOR": str(runtime.flow_run.id)}
+    told = {**environment, **(again if force else {})}
     try:
         code = run(command, root, log_of(root, stage), said.listen, told)
     finally:

@@ -16,7 +16,7 @@ from prefect.testing.utilities import prefect_test_harness
 from dinov2.errors import ConfigError
 from dinov2.runs.run import Run
 from flows import stage as module
-from flows.artifacts import post, progress, summary
+from flows.artifacts import progress, summary
 from flows.failure import StageError
 from flows.limits import GPUS, limit_gpus
 from flows.retries import MOST_CRASHES
@@ -183,7 +183,7 @@ def test_artifacts_that_cannot_be_made_cost_a_stage_nothing(place: Workspace, mo
     def away(**_: object) -> None:
         raise httpx.ConnectError("connection refused")
 
-    monkeypatch.setattr(post, "get_client", away)
+    monkeypatch.setattr("flows.client.get_client", away)
     run_id, state = run(place, "retrieve")
     assert state.result() == "ran"
     assert artifacts(run_id) == {}
@@ -239,3 +239,11 @@ def test_what_a_stage_took_is_billed_with_all_its_attempts(place: Workspace, mon
     seconds = 3600 * float(hours[1]) / 1000
     assert 3 <= seconds < 60, "three attempts of a second and more"
     assert float(hours[2].strip("| ").replace(",", "")) == pytest.approx(3600 * float(hours[1]), abs=20)
+
+
+def test_a_stage_that_is_forced_says_whom_its_jobs_are_run_again_for(place: Workspace) -> None:
+    told = "echo $DINOV2_RERUN $DINOV2_RERUN_FOR >> told; test $(wc -l < told) -gt 1 || exit 1; date > out2.txt"
+    place.write("pretrain.sh", told)
+    run_id, state = run(place, "pretrain", force=True)
+    assert state.is_completed()
+    assert (place.root / "told").read_text() == f"1 {run_id}\n" * 2, "and both attempts say the same"
