@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-from prefect import flow, runtime, suspend_flow_run, task
+from prefect import flow, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.input import RunInput
 from prefect.states import Completed
-from pydantic import Field
 
 from dinov2.registry.promotion.case import WAITING, Case, find_case, open_case
 from dinov2.registry.promotion.comparison import Comparison
@@ -16,6 +14,7 @@ from dinov2.registry.promotion.config import load_rules
 from dinov2.registry.promotion.decide import PROMOTED, REFUSED, Decision, NotPromotedError, decide, refuse_if_broken
 from dinov2.runs.run import Run
 from dinov2.settings import load_settings, workspace
+from flows.approval import approval
 from flows.artifacts.post import post
 from flows.artifacts.promotion import page, promotion
 from flows.command import run_dinov2
@@ -36,31 +35,6 @@ Candidate = Annotated[
 ]
 
 
-class Approval(RunInput):
-    """What a person answers who has seen the comparison."""
-
-    approve: bool = Field(
-        False,
-        title="Make it the champion",
-        description="The present champion stays at hand as previous_champion. Off: it is refused.",
-        json_schema_extra={"position": 0},
-    )
-    reason: str = Field(
-        title="Reason",
-        description="Kept with the decision.",
-        pattern=r"\S",
-        max_length=1000,
-        json_schema_extra={"position": 1},
-    )
-    name: str = Field(
-        title="Your name",
-        description="Kept with the decision.",
-        pattern=r"\S",
-        max_length=100,
-        json_schema_extra={"position": 2},
-    )
-
-
 @flow(name="promote", flow_run_name="promote-{model}-{candidate}")
 def promote(model: Model = "dinov2-S", candidate: Candidate = "candidate") -> State:
     """Compare a version of a registered model with its champion, ask a person, and move the alias `champion`.
@@ -75,9 +49,8 @@ def promote(model: Model = "dinov2-S", candidate: Candidate = "candidate") -> St
     case = find_case(key, settings, root) or prepare(model, candidate, key, root)
     if case.state == WAITING:
         refuse_if_broken(case, settings, root)
-        described = Approval.with_initial_data(description=page(case, settings))
-        approval = suspend_flow_run(wait_for_input=described, key="approval")
-        state = decide(case, Decision(approval.approve, approval.name, approval.reason), settings, root)
+        given = approval(page(case, settings))
+        state = decide(case, Decision(given.approve, given.name, given.reason), settings, root)
     else:
         state = case.state
     if state not in (PROMOTED, REFUSED):
@@ -92,7 +65,8 @@ def prepare(model: str, candidate: str, key: str, root: Path) -> Case:
     """Compare the two, keep what was found in MLflow, and show it."""
     settings, file = load_settings(), Path(FOLDER) / f"{key}.json"
     where = f"/{candidate}" if candidate.isdigit() else f"@{candidate}"
-    run_dinov2(Run("promote", root, root), ["compare", f"models:/{model}{where}", "--json", str(file)], {})
+    command = ["compare", f"models:/{model}{where}", "--json", str(file)]
+    run_dinov2(Run("promote", root, root), command, {}, log=f"compare-{key}")
     comparison = Comparison.model_validate_json((root / file).read_text(encoding="utf-8"))
     case = open_case(key, comparison, load_rules(root), settings, root)
     (root / file).unlink()
