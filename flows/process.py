@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from flows.lossy import lossy
+
 GRACE_S = 10.0
 """Seconds between SIGTERM and SIGKILL: a training loop may be in the middle of a checkpoint."""
 GUARD = Path(__file__).with_name("guard.py")
@@ -83,19 +85,19 @@ def run(
     """Run `command` to its end and return its exit code; an exception raised meanwhile (Ctrl-C, SIGTERM) stops it.
 
     Its output goes as it comes to this process's stdout (through a terminal of its own when that is one, so that
-    progress bars live), and line by line, without colours and overwritten text, to the file `log` and to `listener`.
-    `environment` is added to this process's own.
+    progress bars live), and line by line, without colours and overwritten text, to the file `log` and to `listener`. A
+    disk that fills up costs lines of the file, and the command nothing. `environment` is added to this process's own.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     source, sink = _terminal() if sys.stdout.isatty() else os.pipe()
-    with os.fdopen(source, "rb", buffering=0) as output, log.open("w", encoding="utf-8") as file:
+    with os.fdopen(source, "rb", buffering=0) as output, lossy(log, listener) as file:
         try:
             guarded = Guarded(command, sink, cwd, {**_environment(), **(environment or {})})
         finally:
             os.close(sink)
         with guarded:
             for line in lines(_shown(_chunks(output))):
-                print(line, file=file, flush=True)
+                print(line, file=file)
                 listener(line)
             return guarded.wait()
 

@@ -1,5 +1,6 @@
 """When a stage that failed is tried again, and after how long."""
 
+import errno
 from collections import Counter
 
 from prefect import get_run_logger
@@ -18,6 +19,7 @@ MOST_CRASHES = 3
 """Times that a stage which crashed is tried again."""
 MOST = 50
 """Times in all: one that was told to stop has saved its state, and goes on from there each time."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 LONGEST_S = 300.0
 JITTER = 0.3
 """Share of a delay by which it may be longer: runs that one outage ended do not all come back at once."""
@@ -39,10 +41,15 @@ def worth_retrying(_task: Task, run: TaskRun, state: State) -> bool:
     error = state.data
     if isinstance(error, StageError) and error.code == EXIT_AGAIN:
         return True
-    passing = isinstance(error, StageError) and error.code not in (EXIT_USER_ERROR, *DVC_REFUSALS)
-    if not (passing or isinstance(error, QuotaError)):
+    if not _may_pass(error):
         return False
     _crashes[str(run.id)] += 1
     count = _crashes[str(run.id)]
     get_run_logger().warning("failed %d of at most %d times", count, MOST_CRASHES + 1)
     return count <= MOST_CRASHES
+
+
+def _may_pass(error: object) -> bool:
+    if isinstance(error, StageError):
+        return error.code not in (EXIT_USER_ERROR, *DVC_REFUSALS)
+    return isinstance(error, QuotaError) or (isinstance(error, OSError) and error.errno in FULL)

@@ -1,5 +1,6 @@
 """What ails servers and runs without killing them, told once when it begins and once when it is over."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,6 +13,8 @@ LEAST_BYTES = 50_000_000
 """Less is a full disk: databases and logs are about to fail."""
 BUSY_LOOKS = 15
 """Looks in a row, a second apart, that find a database locked, before it is told: for moments it often is."""
+LOCKS = Path("/proc/locks")
+"""Linux tells there who holds locks."""
 
 
 class Trouble:
@@ -25,12 +28,23 @@ class Trouble:
 
     def look(self) -> None:
         """Tell what has changed."""
+        for place, look in ((self._root, self._look_at_disk), (self._database, self._look_at_database)):
+            try:
+                look()
+                why = ""
+            except (OSError, sqlite3.Error) as error:
+                why = str(error)
+            self._tell(f"{place} cannot be looked after", bool(why), why)
+
+    def _look_at_disk(self) -> None:
         free = shutil.disk_usage(self._root).free
         self._tell(
             f"the disk of {self._root} is full",
             free < LEAST_BYTES,
             f"{free // 1_000_000} MB are left; make room: runs wait for their server about two minutes",
         )
+
+    def _look_at_database(self) -> None:
         self._busy = self._busy + 1 if self._is_locked() else 0
         self._tell(
             f"{self._database} is locked",
@@ -61,8 +75,9 @@ class Trouble:
 
 def _holders(path: Path) -> str:
     """The processes that may write a database while others wait, as far as the system says."""
-    inodes = {str(each.stat().st_ino) for each in path.parent.glob(f"{path.name}*")}
-    lines = [line.split() for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines()]
+    inodes = {str(each.inode()) for each in os.scandir(path.parent) if each.name.startswith(path.name)}
+    told = LOCKS.read_text(encoding="utf-8") if LOCKS.is_file() else ""
+    lines = [line.split() for line in told.splitlines()]
     held = [(int(pid), where) for _, _, _, mode, pid, where, *_ in (w for w in lines if len(w) > 5) if mode == "WRITE"]
     pids = {pid for pid, where in held if where.rpartition(":")[2] in inodes}
     return ", ".join(f"process {pid} ({_name(pid)})" for pid in sorted(pids)) or "an unknown process"

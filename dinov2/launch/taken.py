@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 TAKEN = "DINOV2_TAKEN"
 """Environment variable with the file; without it nothing is noted."""
@@ -55,7 +55,13 @@ def note(taken: Taken, path: str | None = None) -> None:
 
 
 def read(path: Path) -> list[Taken]:
-    """All that was noted, oldest first."""
+    """All that was noted, oldest first; a line that a full disk has cut is said to be left out."""
     if not path.is_file():
         return []
-    return [Taken.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            found.append(Taken.model_validate_json(line))
+        except ValidationError:
+            print(f"{path}: not understood: {line[:200]}", file=sys.stderr, flush=True)
+    return found

@@ -42,6 +42,16 @@ def test_output_goes_to_the_log_and_the_listener_and_the_exit_code_comes_back(tm
     assert log.read_text() == "out\nerr\n"
 
 
+def test_a_full_disk_costs_lines_of_the_log_and_the_command_nothing(tmp_path: Path) -> None:
+    heard: list[str] = []
+    log = tmp_path / "log"
+    log.symlink_to("/dev/full")
+    assert run([sys.executable, "-c", "for n in range(1000): print(f'{n:0100}')"], tmp_path, log, heard.append) == 0
+    told = f"{log}: No space left on device; going on without it"
+    assert heard.count(told) == 1
+    assert [int(line) for line in heard if line != told] == list(range(1000))
+
+
 def test_a_command_knows_whom_it_works_for_and_what_it_is_told(tmp_path: Path) -> None:
     heard: list[str] = []
     script = "import os; print(os.environ['DINOV2_CALLER'], os.environ['DINOV2_RERUN'])"

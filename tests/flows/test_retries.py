@@ -1,6 +1,8 @@
 """What may pass is tried again, less and less often; what will not is told at once."""
 
+import errno
 import logging
+import os
 import uuid
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from flows.failure import StageError
 from flows.quota import QuotaError
 from flows.retries import LONGEST_S, MOST, MOST_CRASHES, delays, worth_retrying
 from flows.stage import run_stage
+
+FULL = Failed(data=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +37,7 @@ def tried(state: State, run: TaskRun, times: int) -> list[bool]:
     return [worth_retrying(run_stage, run, state) for _ in range(times)]
 
 
-@pytest.mark.parametrize("state", [failure(1), failure(137), failure(-9), Failed(data=QuotaError("away"))])
+@pytest.mark.parametrize("state", [failure(1), failure(137), failure(-9), Failed(data=QuotaError("away")), FULL])
 def test_a_crash_is_tried_again_a_few_times(state: State) -> None:
     run = task_run()
     assert tried(state, run, 5) == [True] * MOST_CRASHES + [False] * 2
@@ -46,7 +50,7 @@ def test_a_mistake_and_a_refusal_of_dvc_are_not_tried_again(code: int) -> None:
 
 
 def test_a_wrong_setting_and_what_nobody_thought_of_are_not_tried_again() -> None:
-    for error in (ConfigError("DINOV2_DEVICE: 'cuda'"), KeyError("x"), None):
+    for error in (ConfigError("DINOV2_DEVICE: 'cuda'"), KeyError("x"), PermissionError(errno.EACCES, "no"), None):
         assert tried(Failed(data=error), task_run(), 1) == [False]
 
 

@@ -74,3 +74,27 @@ def test_a_locked_database_is_told_of_with_who_holds_it(
     looking.look()
     assert capsys.readouterr().out == f"{path} is locked: no more\n"
     reader.close()
+
+
+def test_what_cannot_be_looked_after_is_told_of_once_and_nothing_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "prefect.db"
+    path.write_bytes(b"no database" * 1000)
+    looking = Trouble(tmp_path, path)
+    looking.look()
+    looking.look()
+    assert capsys.readouterr().out == f"{path} cannot be looked after: file is not a database\n"
+    path.unlink()
+    _make(path)
+    looking.look()
+    assert capsys.readouterr().out == f"{path} cannot be looked after: no more\n"
+    monkeypatch.setattr(trouble, "BUSY_LOOKS", 1)
+    monkeypatch.setattr(trouble, "LOCKS", tmp_path / "none")
+    with sqlite3.connect(path, isolation_level=None) as holder:
+        holder.execute("begin exclusive")
+        (tmp_path / "prefect.db-gone").symlink_to("nowhere")  # as a journal that vanishes
+        looking.look()
+    assert "held by an unknown process" in capsys.readouterr().out
+    Trouble(tmp_path / "gone", path).look()
+    assert "gone cannot be looked after: " in capsys.readouterr().out

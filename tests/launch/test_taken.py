@@ -29,6 +29,16 @@ def test_without_a_place_nothing_is_noted_and_a_bad_place_is_told(
     assert capsys.readouterr().err.count("going on without it") == 1
 
 
+def test_a_line_that_was_cut_is_told_of_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, made = tmp_path / "taken.jsonl", Taken(stage="pretrain", seconds=3.5, gpu_seconds=28.0)
+    note(made, str(path))
+    with path.open("ab") as file:
+        file.write(b'{"stage":"pretr\xc3\n')
+    note(made, str(path))
+    assert read(path) == [made, made]
+    assert capsys.readouterr().err.startswith(f'{path}: not understood: {{"stage":"pretr')
+
+
 def test_pods_that_worked_together_or_apart_are_added_up() -> None:
     together = of_pods("pretrain", "pretrain-01", [{"seconds": 100.0, "nodes": 2, "processes": 8, "gpus": 8}])
     assert (together.seconds, together.gpu_seconds) == (100.0, 100.0 * 2 * 8)
