@@ -14,8 +14,9 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
+
+from flows.deployed import find
 
 RUN_ID = "PREFECT__FLOW_RUN_ID"
 """Variable by which a process knows the run that it carries out."""
@@ -35,12 +36,8 @@ def settle(deployments: Sequence[RunnerDeployment]) -> None:
         deployments: those that the worker is going to serve.
     """
     with get_client(sync_client=True) as client:
-        ids = []
-        for own in deployments:
-            try:
-                ids.append(client.read_deployment_by_name(f"{own.flow_name}/{own.name}").id)
-            except ObjectNotFound:  # it has never been served here
-                continue
+        there = find(client, [f"{own.flow_name}/{own.name}" for own in deployments])
+        ids = [each.id for each in there.values()]
         ours = DeploymentFilter(id=DeploymentFilterId(any_=ids))
         kinds = FlowRunFilterStateType(any_=[*BEGUN, StateType.CRASHED])
         those = FlowRunFilter(state=FlowRunFilterState(type=kinds))

@@ -19,7 +19,9 @@ from prefect.schedules import Cron, Interval, RRule, Schedule
 from dinov2.config import read_yaml
 from dinov2.errors import ConfigError, told_in_one_line
 from dinov2.settings import workspace
+from flows.deployed import flow_of
 from flows.left_behind import settle
+from flows.lossy import spare_output
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {"cron": Cron, "interval": Interval, "rrule": RRule}
 
@@ -28,8 +30,8 @@ def deployments(root: Path) -> Iterator[RunnerDeployment]:
     """What `root`'s `prefect.yaml` lists; its keys are the arguments of Prefect's `Flow.to_deployment`.
 
     Raises:
-        ConfigError: `prefect.yaml` is missing or lists none, a deployment lacks its name or its entrypoint, or a
-            schedule is none of cron, interval and rrule.
+        ConfigError: `prefect.yaml` is missing or lists none, a deployment lacks its name or its entrypoint, its flow is
+            not called as its function, or a schedule is none of cron, interval and rrule.
     """
     path = root / "prefect.yaml"
     listed = read_yaml(path).get("deployments")
@@ -44,6 +46,8 @@ def deployments(root: Path) -> Iterator[RunnerDeployment]:
 def _deployment(root: Path, entry: dict[str, Any]) -> RunnerDeployment:
     path, _, name = entry.pop("entrypoint").partition(":")
     flow: Flow = load_flow_from_entrypoint(f"{root / path}:{name}")
+    if flow.name != flow_of(name):
+        raise ConfigError(f"{root / 'prefect.yaml'}: deployments: {path}:{name}: call its flow {flow_of(name)!r}")
     if isinstance(limit := entry.get("concurrency_limit"), dict):  # as `prefect deploy` takes it
         entry["concurrency_limit"] = ConcurrencyLimitConfig.model_validate(limit)
     schedules = [_schedule(root, dict(schedule)) for schedule in entry.pop("schedules", [])]
@@ -80,6 +84,7 @@ def sole_worker(root: Path) -> Iterator[None]:
 
 def main() -> None:
     """Serve the deployments of the current folder until SIGINT or SIGTERM."""
+    spare_output()  # what runs print goes through it
     root = workspace()
     with sole_worker(root):
         served = list(deployments(root))

@@ -21,6 +21,8 @@ from dinov2.errors import EXIT_USER_ERROR, UserError
 from dinov2.registry.client import artifacts_uri
 from dinov2.settings import Settings, load_settings, workspace
 from flows import automations
+from flows.deployed import find, listed
+from flows.lossy import spare_output
 from flows.servers import ServerError, answers, wait_until
 from flows.services import database, mlflow_page, mlflow_server, prefect_server, worker
 from flows.settings import UpSettings, load_up_settings, take_servers_secrets
@@ -38,7 +40,7 @@ def services(root: Path, up: UpSettings, settings: Settings) -> Iterator[list[Su
         ConfigError: a port or address cannot be had, or a setting does not fit what there is.
         ServerError: one of them does not start.
     """
-    names = automations.listed(root)
+    names = listed(root)
     store, secrets = database(settings, root), take_servers_secrets()
     with ExitStack() as stack:
         listening = stack.enter_context(up.prefect.listen("Prefect", "DINOV2_PREFECT_PORT"))
@@ -78,12 +80,13 @@ def _client(up: UpSettings) -> Iterator[SyncPrefectClient]:
 
 def _is_served(client: SyncPrefectClient, names: set[str], began: datetime) -> bool:
     """Whether a worker that has started since `began` asks for runs of the deployments `names`."""
-    asked = {each.name for each in client.read_deployments() if each.last_polled and each.last_polled >= began}
-    return asked >= names
+    asked = (each.last_polled for each in find(client, names).values())
+    return sum(bool(when and when >= began) for when in asked) == len(names)
 
 
 def main() -> int:
     """Serve until SIGINT or SIGTERM; 0 then, 1 when a service dies again and again, 2 for the user's own mistake."""
+    spare_output()
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts background jobs that ignore it
         signal.signal(number, signal.default_int_handler)
     try:

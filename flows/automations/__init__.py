@@ -7,8 +7,8 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.filters import AutomationFilter, AutomationFilterTags
 from prefect.events.schemas.automations import Automation, AutomationCore
 
-from dinov2.config import read_yaml
 from flows.automations import announced, notify, zombies
+from flows.deployed import find, listed
 from flows.limits import limit_gpus
 from flows.settings import UpSettings
 
@@ -22,18 +22,10 @@ def apply(client: SyncPrefectClient, root: Path, up: UpSettings) -> None:
     Raises:
         ConfigError: there is no such notification block.
     """
-    flows = {each.id: each.name for each in client.read_flows()}
-    names = listed(root)
-    there = [each for each in client.read_deployments() if each.name in names]
-    deployments = {f"{flows[each.flow_id]}/{each.name}": each.id for each in there}
+    deployments = {name: each.id for name, each in find(client, listed(root)).items()}
     messages = notify.automations(notify.find(client, up.notify), list(deployments.values())) if up.notify else []
-    settle(client, [zombies.automation(), *announced.automations(deployments), *messages])
+    settle(client, [*zombies.automations(deployments), *announced.automations(deployments), *messages])
     limit_gpus(client, up.gpu_quota)
-
-
-def listed(root: Path) -> set[str]:
-    """Names of the deployments in `root`'s `prefect.yaml`."""
-    return {entry["name"] for entry in read_yaml(root / "prefect.yaml").get("deployments") or [] if "name" in entry}
 
 
 def settle(client: SyncPrefectClient, automations: Sequence[AutomationCore]) -> None:

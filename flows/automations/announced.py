@@ -5,8 +5,8 @@ from uuid import UUID
 from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
 
-EVENT = "dinov2.data.announced"
-POOL = "dinov2.pool"
+from dinov2.runs.event import EVENT, POOL
+
 DEPLOYMENT = "recurate/recurate"
 
 

@@ -5,19 +5,26 @@ import subprocess
 import sys
 from uuid import UUID, uuid4
 
-from dinov2.runs import announce
 from flows.automations import announced, notify, zombies
 
 PIPELINE, RECURATE = UUID(int=1), UUID(int=2)
 
 
 def test_a_heartbeat_or_any_state_in_which_no_process_is_expected_keeps_a_run_from_being_marked() -> None:
-    trigger = zombies.automation().trigger
+    (automation,) = zombies.automations({"pipeline/pipeline": PIPELINE})
+    trigger = automation.trigger
     assert trigger.after == {"prefect.flow-run.heartbeat"}
     assert trigger.after < trigger.expect
     rests = {"Paused", "Suspended", "AwaitingRetry", "Completed", "Failed", "TimedOut", "Crashed", "Cancelled"}
     assert {f"prefect.flow-run.{state}" for state in rests} < trigger.expect
     assert trigger.for_each == {"prefect.resource.id"}, "each run on its own"
+
+
+def test_runs_that_wait_for_a_person_and_those_of_others_are_never_marked() -> None:
+    (automation,) = zombies.automations({"pipeline/pipeline": PIPELINE, "promote/promote": RECURATE})
+    related = automation.trigger.match_related.model_dump()
+    assert related["prefect.resource.id"] == [f"prefect.deployment.{PIPELINE}"]
+    assert zombies.automations({"promote/promote": RECURATE}) == []
 
 
 def test_heartbeats_come_several_times_before_a_run_is_given_up() -> None:
@@ -44,7 +51,3 @@ def test_messages_are_about_runs_of_this_projects_deployments() -> None:
         assert automation.actions[0].block_document_id == block
     listened = [event for automation in told for event in automation.trigger.expect]
     assert len(listened) == len(set(listened)), "nothing is told twice"
-
-
-def test_what_is_announced_is_what_is_listened_for() -> None:
-    assert (announced.EVENT, announced.POOL) == (announce.EVENT, announce.POOL)

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,22 +13,22 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from dinov2.errors import ConfigError
 from flows import automations
-from flows.addresses import Address
 from flows.automations import notify, settle, zombies
 from flows.limits import GPUS, limit_gpus
-from flows.servers import answers, wait_until
-from flows.services import prefect_server
 from flows.settings import UpSettings
-from flows.supervision import Supervised
 from tests.flows.conftest import wait_for
+from tests.flows.serving import prefect
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
-DEPLOYMENTS = "deployments: [{name: pipeline, entrypoint: a.py:a}, {name: recurate, entrypoint: a.py:a}]"
+DEPLOYMENTS = "deployments: [{name: pipeline, entrypoint: a.py:pipeline}, {name: recurate, entrypoint: a.py:recurate}]"
+
+OURS, THEIRS = ("pipeline/pipeline", "recurate/recurate"), ("theirs/theirs", "theirs/pipeline")
 
 
 class Messages(BaseHTTPRequestHandler):
@@ -49,15 +49,8 @@ class Messages(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Prefect server with an empty database."""
-    root = tmp_path_factory.mktemp("server")
-    address = Address("127.0.0.1", 0)
-    with address.listen("Prefect", "X") as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        up = UpSettings(prefect_port=listening.getsockname()[1])
-        secrets = {"PREFECT_HOME": str(root / "prefect"), "PREFECT_API_URL": f"{url}/api"}
-        with Supervised(prefect_server(up, listening, secrets), root) as running:
-            wait_until(lambda: answers(f"{url}/api/health"), running.process, "prefect-server", root)
-            yield f"{url}/api"
+    with prefect(tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -69,11 +62,12 @@ def client(server: str) -> Iterator[SyncPrefectClient]:
 
 @pytest.fixture
 def root(client: SyncPrefectClient, tmp_path: Path) -> Path:
-    """A workspace whose deployments the server has, besides one of somebody else."""
+    """A workspace whose deployments the server has, besides those of somebody else, one of a name that is ours too."""
     (tmp_path / "prefect.yaml").write_text(DEPLOYMENTS)
-    for name in ("pipeline", "recurate", "theirs"):
-        flow = _post(client, "/flows/", name=name)["id"]
-        _post(client, "/deployments/", name=name, flow_id=flow, enforce_parameter_schema=False)
+    for name in (*OURS, *THEIRS):
+        flow, _, deployment = name.partition("/")
+        own = _post(client, "/flows/", name=flow)["id"]
+        _post(client, "/deployments/", name=deployment, flow_id=own, enforce_parameter_schema=False)
     return tmp_path
 
 
@@ -81,8 +75,12 @@ def _post(client: SyncPrefectClient, path: str, **body: Any) -> Any:
     return client.request("POST", path, json=body).json()
 
 
+def _deployment(client: SyncPrefectClient, name: str) -> uuid.UUID:
+    return client.read_deployment_by_name(name if "/" in name else f"{name}/{name}").id
+
+
 def _run(client: SyncPrefectClient, deployment: str) -> str:
-    found = client.read_deployment_by_name(f"{deployment}/{deployment}").id
+    found = _deployment(client, deployment)
     return str(_post(client, f"/deployments/{found}/create_flow_run", parameters={})["id"])
 
 
@@ -91,11 +89,21 @@ def _enter(client: SyncPrefectClient, run: str, kind: str, name: str, message: s
     _post(client, f"/flow_runs/{run}/set_state", state=state, force=True)
 
 
-def _event(client: SyncPrefectClient, name: str, resource: str, **payload: Any) -> None:
+def _beat(client: SyncPrefectClient, run: str) -> None:
+    """What the process of a run tells now and then."""
+    deployment = client.read_flow_run(uuid.UUID(run)).deployment_id
+    role = {"prefect.resource.id": f"prefect.deployment.{deployment}", "prefect.resource.role": "deployment"}
+    _event(client, zombies.HEARTBEAT, f"prefect.flow-run.{run}", (role,))
+
+
+def _event(
+    client: SyncPrefectClient, name: str, resource: str, related: Sequence[Mapping[str, str]] = (), **payload: Any
+) -> None:
     event = {
         "occurred": datetime.now(UTC).isoformat(),
         "event": name,
         "resource": {"prefect.resource.id": resource},
+        "related": related,
         "payload": payload,
         "id": str(uuid.uuid4()),
     }
@@ -123,15 +131,17 @@ def _settled(client: SyncPrefectClient) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.usefixtures("root")
 def test_a_run_without_a_sign_of_life_is_marked_and_one_that_rests_is_not(client: SyncPrefectClient) -> None:
-    settle(client, [zombies.automation(patience=timedelta(seconds=10))])
+    watched = {name: _deployment(client, name) for name in OURS}
+    settle(client, zombies.automations(watched, patience=timedelta(seconds=10)))
     dead, resting, alive = (_run(client, "pipeline") for _ in range(3))
-    for run in (dead, resting, alive):
+    theirs = _run(client, "theirs/pipeline")
+    for run in (dead, resting, alive, theirs):
         _enter(client, run, "RUNNING", "Running")
-        _event(client, zombies.HEARTBEAT, f"prefect.flow-run.{run}")
+        _beat(client, run)
     _enter(client, resting, "PAUSED", "Suspended")
 
     def is_dead() -> bool:
-        _event(client, zombies.HEARTBEAT, f"prefect.flow-run.{alive}")
+        _beat(client, alive)
         time.sleep(1)
         return client.read_flow_run(uuid.UUID(dead)).state_name == "Crashed"
 
@@ -139,42 +149,40 @@ def test_a_run_without_a_sign_of_life_is_marked_and_one_that_rests_is_not(client
     state = client.read_flow_run(uuid.UUID(dead)).state
     assert state
     assert "No sign of life for 10 s" in str(state.message)
-    time.sleep(10)
-    _event(client, zombies.HEARTBEAT, f"prefect.flow-run.{alive}")
+    for _ in range(10):
+        _beat(client, alive)
+        time.sleep(1)
+    assert client.read_flow_run(uuid.UUID(theirs)).state_name == "Running", "it is none of ours"
     assert client.read_flow_run(uuid.UUID(alive)).state_name == "Running"
     assert client.read_flow_run(uuid.UUID(resting)).state_name == "Suspended"
 
 
-@pytest.mark.parametrize(
-    "uri", ["s3://bucket/new", "{{ 6 * 7 }} '\"; $(id)", '{"__prefect_kind": "json", "value": "{}"}', "é\n\\u0000 %s"]
-)
-def test_an_announcement_starts_recuration_with_its_uri_as_it_is(
-    uri: str, client: SyncPrefectClient, root: Path
-) -> None:
+def test_announcements_start_recuration_with_their_uris_as_they_are(client: SyncPrefectClient, root: Path) -> None:
+    uris = ["s3://bucket/new", "{{ 6 * 7 }} '\"; $(id)", '{"__prefect_kind": "json", "value": "{}"}', "é\n\\u0000 %s"]
     automations.apply(client, root, UpSettings())
     before = {each.id for each in client.read_flow_runs(limit=200)}
     time.sleep(2)  # the server hears of automations a little later
-    _event(client, "dinov2.data.announced", "dinov2.pool", uri=uri)
     _event(client, "dinov2.data.announced", "somebody.elses", uri="not this one")
-    new: list[Any] = []
+    for uri in uris:
+        _event(client, "dinov2.data.announced", "dinov2.pool", uri=uri)
 
-    def started() -> bool:
-        new[:] = [each for each in client.read_flow_runs(limit=200) if each.id not in before]
-        return bool(new)
+    def started() -> list[FlowRun]:
+        return [each for each in client.read_flow_runs(limit=200) if each.id not in before]
 
-    wait_for(started, seconds=30)
+    wait_for(lambda: len(started()) >= len(uris), seconds=30)
     time.sleep(2)
-    assert started()
-    (run,) = new
-    assert run.parameters == {"announced": uri}
-    assert run.deployment_id == client.read_deployment_by_name("recurate/recurate").id
+    assert sorted(run.parameters["announced"] for run in started()) == sorted(uris)
+    assert all(list(run.parameters) == ["announced"] for run in started())
+    recurate = client.read_deployment_by_name("recurate/recurate").id
+    assert {run.deployment_id for run in started()} == {recurate}
 
 
 def test_messages_about_our_runs_arrive_and_no_others(client: SyncPrefectClient, root: Path) -> None:
     with _webhook(client, "team") as received:
         automations.apply(client, root, UpSettings(notify="custom-webhook/team"))
         time.sleep(2)
-        _enter(client, _run(client, "theirs"), "FAILED", "Failed")
+        for other in THEIRS:
+            _enter(client, _run(client, other), "FAILED", "Failed")
         run = _run(client, "pipeline")
         name = client.read_flow_run(uuid.UUID(run)).name
         _enter(client, run, "RUNNING", "Running")
