@@ -15,10 +15,17 @@ BACKLOG = 2048
 
 @dataclass(frozen=True)
 class Address:
-    """A host, by name or number, and a port."""
+    """Where a server listens.
+
+    Attributes:
+        host: by name or number.
+        port: there.
+        proxies: names of reverse proxies, by which it is called as well.
+    """
 
     host: str
     port: int
+    proxies: tuple[str, ...] = ()
 
     @property
     def is_loopback(self) -> bool:
@@ -43,13 +50,13 @@ class Address:
     @property
     def names(self) -> list[str]:
         """Hosts that it may be called by, as they stand in a URL; those of the machine where it listens at several."""
-        named = {self.host, *LOOPBACK} if self.is_loopback else {self.host, *LOOPBACK, *_own_names()}
+        named = {self.host, *LOOPBACK, *self.proxies, *(set() if self.is_loopback else _own_names())}
         return sorted(_bracketed(name) for name in named if not ((number := _number(name)) and number.is_unspecified))
 
     @property
     def origins(self) -> list[str]:
         """What browsers say they come from when they have opened a page of it."""
-        return [f"http://{name}:{self.port}" for name in self.names]
+        return [f"http://{name}:{self.port}" for name in self.names] + [f"https://{name}" for name in self.proxies]
 
     def listen(self, name: str, setting: str) -> socket.socket:
         """A socket that listens there.

@@ -4,7 +4,6 @@ Secrets travel in the environment of the process that needs them, which only its
 line, which everyone on the machine can, in a log or on the terminal.
 """
 
-import base64
 import configparser
 import os
 import secrets
@@ -33,17 +32,10 @@ def prefect_client(login: SecretStr | None) -> dict[str, str]:
     return {"PREFECT_API_AUTH_STRING": login.get_secret_value()} if login else {}
 
 
-def headers(login: SecretStr | None) -> dict[str, str]:
-    """Of a request to either server."""
-    if not login:
-        return {}
-    return {"Authorization": f"Basic {base64.b64encode(login.get_secret_value().encode()).decode()}"}
-
-
 def mlflow_server(login: SecretStr | None, address: Address, root: Path) -> dict[str, str]:
     """Environment of MLflow's server: whom it answers, and by which names it may be called."""
     called: dict[str, str] = {}
-    if not address.is_loopback:
+    if address.proxies or not address.is_loopback:
         hosts = [f"{name}{port}" for name in address.names for port in ("", f":{address.port}")]
         called = {
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(["localhost:*", "127.0.0.1:*", *hosts]),

@@ -1,17 +1,17 @@
 """Servers as guarded children: Prefect's temporary one for a single run, and waiting until one answers."""
 
 import atexit
-import socket
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.addresses import Address
 from flows.process import Guarded
 
 HOST = "127.0.0.1"
@@ -36,24 +36,16 @@ def ensure_prefect(root: Path) -> None:
     if PREFECT_API_URL.value():
         return
     print("Starting Prefect ...", flush=True)
-    port = _any_free_port()
-    factory = "prefect.server.api.server:create_app"
-    command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--host", HOST, "--port", str(port)]
-    environment = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
+    told = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT_UI_ENABLED": "0", "PREFECT_SERVER_LOGGING_LEVEL": "ERROR"}
+    command, log = [sys.executable, "-m", "flows.listen", HOST], log_of(root, "prefect")
+    log.parent.mkdir(parents=True, exist_ok=True)
     until_exit = ExitStack()
     atexit.register(until_exit.close)
-    server = until_exit.enter_context(serving("prefect", [*command, "--log-level", "error"], root, environment))
-    wait_until(lambda: answers(f"http://{HOST}:{port}/api/health"), server, "prefect", root)
-    until_exit.enter_context(temporary_settings({PREFECT_API_URL: f"http://{HOST}:{port}/api"}))
-
-
-@contextmanager
-def serving(name: str, command: list[str], root: Path, environment: dict[str, str] | None = None) -> Iterator[Guarded]:
-    """Run the server `command` while the block runs; what it says goes to `var/logs/NAME.log`."""
-    log = log_of(root, name)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output, Guarded(command, output, root, environment) as server:
-        yield server
+    with Address(HOST, 0).listen("Prefect", "PREFECT_API_URL") as listening, log.open("wb") as output:
+        url = f"http://{HOST}:{listening.getsockname()[1]}/api"
+        server = until_exit.enter_context(Guarded(command, output, root, told, stdin=listening))
+    wait_until(lambda: answers(f"{url}/health"), server, "prefect", root)
+    until_exit.enter_context(temporary_settings({PREFECT_API_URL: url}))
 
 
 def wait_until(ready: Callable[[], bool], server: Guarded, name: str, root: Path) -> None:
@@ -83,9 +75,3 @@ def answers(url: str) -> bool:
 def log_of(root: Path, name: str) -> Path:
     """Where the output of the server or stage `name` goes."""
     return root / "var" / "logs" / f"{name}.log"
-
-
-def _any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -35,7 +35,7 @@ def prefect_server(up: UpSettings, listening: socket, secrets: Mapping[str, str]
     """Prefect's server; among `secrets` are those of its database."""
     own = {name: value for name, value in secrets.items() if name.startswith("PREFECT_")}
     told = {**own, **security.prefect_server(up.login, up.prefect), "PREFECT_UI_URL": up.prefect.shown}
-    return Service("prefect-server", [sys.executable, "-m", "flows.listen"], told, listening)
+    return Service("prefect-server", [sys.executable, "-m", "flows.listen", *up.prefect.names], told, listening)
 
 
 def mlflow_server(up: UpSettings, database: str, artifacts: str, root: Path) -> Service:

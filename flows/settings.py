@@ -11,6 +11,7 @@ from flows.addresses import Address
 
 LOGIN = re.compile(r"[!-9;-~]+:[!-~]{12,}")
 """A user without a colon, and a password as long as MLflow wants it; both servers compare ASCII."""
+NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 SERVERS_OWN = re.compile(r"DINOV2_LOGIN$|PREFECT_(API|SERVER)_DATABASE_|PREFECT_SERVER_API_AUTH_STRING$|MLFLOW_AUTH_")
 """Variables that may hold a secret which is for servers only."""
 
@@ -23,6 +24,7 @@ class UpSettings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="address or name that both servers listen at")
     prefect_port: int = Field(4200, ge=1, le=65535)
     mlflow_port: int = Field(5000, ge=1, le=65535)
+    proxies: str = Field("", pattern=rf"^({NAME}(,{NAME})*)?$", description="names of reverse proxies, with commas")
     login: SecretStr | None = Field(None, description="USER:PASSWORD that both servers ask for")
     notify: str | None = Field(
         None, pattern=r"^[^/\s]+/[^/\s]+$", description="TYPE/NAME of the notification block that messages go to"
@@ -39,12 +41,16 @@ class UpSettings(BaseSettings):
     @property
     def prefect(self) -> Address:
         """Where Prefect's server listens."""
-        return Address(self.host, self.prefect_port)
+        return Address(self.host, self.prefect_port, self._proxies)
 
     @property
     def mlflow(self) -> Address:
         """Where MLflow's server listens."""
-        return Address(self.host, self.mlflow_port)
+        return Address(self.host, self.mlflow_port, self._proxies)
+
+    @property
+    def _proxies(self) -> tuple[str, ...]:
+        return tuple(filter(None, self.proxies.split(",")))
 
 
 def load_up_settings() -> UpSettings:

@@ -25,13 +25,16 @@ TEXT = (
 )  # fmt: skip
 """Types of columns that may hold text: not every writer of Parquet says that its bytes are UTF-8."""
 
+WEB = ("http://", "https://")
+
 
 class UrlListSource:
     """Rows of a Parquet file with a column `url` and optionally `label`. A row's uri is its URL.
 
     What lies elsewhere is downloaded once, into the store under `images/`, by the digest of its URL: what a URL gave
     when it was taken in is what later stages see. Paths, as opposed to URLs, start from the list's folder; those of
-    another machine are taken to stay as they are.
+    another machine are taken to stay as they are. A list from elsewhere may be a stranger's: its rows lead to no file
+    of this machine.
     """
 
     wrapped = False
@@ -40,6 +43,7 @@ class UrlListSource:
         self._name, self._uri, self._store = config.name, config.uri, store
         self._fs, self._path = locate(config.uri, root)
         self._folder = self._path.rpartition("/")[0]
+        self._allowed = (*WEB, "s3://", f"{config.uri.partition('://')[0]}://")
 
     def entries(self) -> Iterator[Entry]:
         """One for each row; a row without URL is a faulty one."""
@@ -62,6 +66,8 @@ class UrlListSource:
 
     def read(self, uri: str) -> bytes:
         """The bytes of an image, from the store if they are there."""
+        if self._is_foreign(uri):
+            raise FileNotFoundError(errno.EPERM, f"a list from elsewhere names only {', '.join(self._allowed)}")
         if not is_remote(uri):
             try:
                 return fetch(*self._place(uri))
@@ -94,13 +100,19 @@ class UrlListSource:
 
     def _version(self, url: str) -> str:
         """The time of a file of this machine; nothing of what lies elsewhere, which would have to be asked for."""
-        if is_remote(url):
+        if is_remote(url) or self._is_foreign(url):
             return ""
         fs, path = self._place(url)
         try:
             return str(os.stat(path).st_mtime_ns) if isinstance(fs, LocalFileSystem) else ""  # noqa: PTH116
         except (OSError, ValueError):
             return ""  # reading it says why
+
+    def _is_foreign(self, url: str) -> bool:
+        """Whether it is a URL that a list from elsewhere may not hold; a chain, as in a::b, ends anywhere."""
+        if isinstance(self._fs, LocalFileSystem) or not ("://" in url or "::" in url):
+            return False
+        return not url.lower().startswith(self._allowed) or ("::" in url and not url.lower().startswith(WEB))
 
     def _place(self, uri: str) -> tuple[Any, str]:
         """The file system and path of what is not downloaded."""

@@ -54,9 +54,23 @@ def _check(root: Path, place: str, schemes: tuple[str, ...], named: str) -> None
         return
     if "://" in place or "::" in place:
         raise ConfigError(f"{named}: not allowed here; allowed: {', '.join((*schemes, 'a path in the workspace'))}")
-    whole = WILD.split(place)[0]
-    path = root / (whole if whole == place else whole.rpartition("/")[0])
-    if "\0" in place or ".." in Path(place).parts or not path.resolve().is_relative_to(root.resolve()):
+    last = place.rpartition("/")[2]
+    folder = place.removesuffix(last)
+    if WILD.search(folder):
+        raise ConfigError(f"{named}: what stands for several names, as * does, may only be behind the last /")
+    path = root / folder if WILD.search(last) else root / place
+    if "\0" in place or ".." in Path(place).parts or not _is_within(root, path):
         raise ConfigError(f"{named}: lies outside the workspace")
+    if path != root / place and (strays := [each for each in path.glob(_loose(last)) if not _is_within(root, each)]):
+        raise ConfigError(f"{named}: lies outside the workspace: {strays[0].name}")
     if not path.exists():
         raise ConfigError(f"{named}: not there in the workspace")
+
+
+def _loose(name: str) -> str:
+    """A glob that matches all that a name stands for, which may have {000..009} in it."""
+    return re.sub(r"\*+", "*", re.sub(r"\{[^}]*}?", "*", name))
+
+
+def _is_within(root: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve())

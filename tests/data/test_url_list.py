@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -100,6 +101,22 @@ def test_paths_start_from_the_folder_of_the_list(tmp_path: Path, store: Store) -
     found = source(pa.table({"url": urls}), tmp_path, store)
     assert [found.read(entry.uri) for entry in found.entries()] == [b"local"] * 3
     assert store.list("images") == [], "what is here needs no copy"
+
+
+@pytest.mark.parametrize(
+    "row", ["file://{path}", "local://{path}", "filecache::file://{path}", "s3://a::file://{path}", "FILE://{path}"]
+)
+def test_a_list_from_elsewhere_leads_to_no_file_of_this_machine(row: str, tmp_path: Path, store: Store) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"local")
+    memory, row = fsspec.filesystem("memory"), row.format(path=tmp_path / "a.jpg")
+    memory.pipe("/lists/b.jpg", b"beside it")
+    with memory.open("/lists/list.parquet", "wb") as file:
+        pq.write_table(pa.table({"url": [row, "b.jpg", "memory://lists/b.jpg"]}), file)
+    found = UrlListSource(SourceConfig(name="web", uri="memory://lists/list.parquet", role="pool"), store, tmp_path)
+    assert [entry.version for entry in found.entries()] == ["", "", ""]
+    with pytest.raises(FileNotFoundError, match="a list from elsewhere names only http://, https://, s3://, memory://"):
+        found.read(row)
+    assert [found.read(uri) for uri in ("b.jpg", "memory://lists/b.jpg")] == [b"beside it"] * 2
 
 
 def test_rows_without_url_are_faults(tmp_path: Path, store: Store) -> None:

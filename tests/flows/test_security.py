@@ -1,8 +1,8 @@
 """The login reaches the servers in their environment alone, and MLflow has no other user."""
 
-import base64
 import configparser
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -20,7 +20,7 @@ HERE, EVERYWHERE = Address("127.0.0.1", 5000), Address("0.0.0.0", 5000)
 
 def test_without_a_login_nobody_is_asked(tmp_path: Path) -> None:
     assert "PREFECT_SERVER_API_AUTH_STRING" not in security.prefect_server(None, HERE)
-    assert security.prefect_client(None) == security.headers(None) == security.mlflow_server(None, HERE, tmp_path) == {}
+    assert security.prefect_client(None) == security.mlflow_server(None, HERE, tmp_path) == {}
 
 
 def test_both_servers_and_their_clients_have_the_same_login(tmp_path: Path) -> None:
@@ -29,7 +29,6 @@ def test_both_servers_and_their_clients_have_the_same_login(tmp_path: Path) -> N
     assert security.prefect_client(LOGIN)["PREFECT_API_AUTH_STRING"] == LOGIN.get_secret_value()
     assert mlflow["MLFLOW_AUTH_ADMIN_USERNAME"] == "ada"
     assert mlflow["MLFLOW_AUTH_ADMIN_PASSWORD"] == "correct-horse-battery"
-    assert base64.b64decode(security.headers(LOGIN)["Authorization"].split()[1]) == LOGIN.get_secret_value().encode()
 
 
 def test_no_command_line_shows_the_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,10 +71,24 @@ def test_a_server_for_other_machines_answers_to_its_names_and_no_others(
     assert all(is_allowed_host_header(hosts, f"{name}:5000") for name in own)
     assert is_allowed_host_header(hosts, "localhost:9999"), "through a tunnel"
     assert not is_allowed_host_header(hosts, "rebound.example.com:5000")
-    assert "*" not in told["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"]
+    origins = told["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert f"http://{socket.gethostname()}:5000" in origins
+    assert not [origin for origin in origins if "*" in origin or "example.com" in origin]
     monkeypatch.setenv("MLFLOW_SERVER_ALLOWED_HOSTS", "mlflow.example.com")
     assert security.mlflow_server(None, EVERYWHERE, tmp_path)["MLFLOW_SERVER_ALLOWED_HOSTS"] == "mlflow.example.com"
 
 
 def test_pages_of_other_sites_may_not_call_prefect() -> None:
-    assert "*" not in security.prefect_server(None, HERE)["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"]
+    origins = security.prefect_server(None, HERE)["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert origins == ["http://127.0.0.1:5000", "http://[::1]:5000", "http://localhost:5000"]
+
+
+def test_a_reverse_proxy_is_answered_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINOV2_PROXIES", "mlflow.example.com,prefect.example.com")
+    up = UpSettings()
+    told = security.mlflow_server(None, up.mlflow, tmp_path)
+    assert {"mlflow.example.com", "127.0.0.1:5000"} < set(told["MLFLOW_SERVER_ALLOWED_HOSTS"].split(","))
+    assert "https://mlflow.example.com" in told["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    with up.prefect.__class__("127.0.0.1", 0).listen("x", "X") as listening:
+        command = prefect_server(up, listening, {}).command
+    assert command[-5:] == ["127.0.0.1", "[::1]", "localhost", "mlflow.example.com", "prefect.example.com"]

@@ -27,6 +27,9 @@ def root(tmp_path: Path) -> Path:
     (root / "photos" / "a;b $(id)").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     (root / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "00.tar").touch()
+    (root / "shards").mkdir()
+    (root / "shards" / "01.tar").symlink_to(tmp_path / "elsewhere" / "00.tar")
     return root
 
 
@@ -79,10 +82,16 @@ def test_images_of_the_workspace_or_behind_a_url_are_taken_as_they_are_written(r
     ("uri", "said"),
     [
         ("/etc", "'/etc': lies outside the workspace"),
+        ("/*", "'/*': lies outside the workspace"),
         ("../elsewhere", "'../elsewhere': lies outside"),
         ("photos/../../elsewhere", "lies outside"),
-        ("photos/*/../../../x", "lies outside"),
+        ("photos/*/../../../x", "may only be behind the last /"),
         ("link", "'link': lies outside"),
+        ("link/*.tar", "lies outside"),
+        ("l*/*.tar", "may only be behind the last /"),
+        ("{0..1}/*.tar", "may only be behind the last /"),
+        ("shards/*.tar", "lies outside the workspace: 01.tar"),
+        ("shards/{00..01}.tar", "lies outside the workspace: 01.tar"),
         ("gone", "'gone': not there in the workspace"),
         ("file:///etc", "'file:///etc': not allowed here; allowed: sample:, s3://, https://, a path in the workspace"),
         ("filecache::s3://bucket/x", "not allowed here"),
