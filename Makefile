@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 DATA ?=
 CURATED ?=
 
-.PHONY: demo up test test-slow test-long lint k8s-check install clean help
+.PHONY: demo up test test-slow lint k8s-check install clean help
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -28,10 +28,7 @@ test: $(INSTALLED) ## the fast tests, minutes
 	@$(RUN) pytest -m "not slow"
 
 test-slow: $(INSTALLED) ## whole pipelines, servers and faults
-	@$(RUN) pytest -m "slow and not long"
-
-test-long: $(INSTALLED) ## what happens to a platform over days: killed servers, full disks, logins, Postgres, approvals
-	@$(RUN) pytest -m long
+	@$(RUN) pytest -m slow
 
 lint: $(INSTALLED) ## ruff and mypy
 	@$(RUN) ruff check .

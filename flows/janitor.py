@@ -1,7 +1,6 @@
 """The janitor: what nobody needs any more is found, and removed if it is asked to."""
 
 import json
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from flows.artifacts.markdown import bullets, table, text
 from flows.artifacts.post import markdown, post
 from flows.command import run_dinov2
 from flows.forms.shown import shown
+from flows.say import only_once
 
 KEY = "janitor"
 REPORT = "var/janitor.json"
@@ -30,7 +30,7 @@ def janitor(delete: DeleteField = False, older_than_days: DaysField = 14) -> Non
     Raises:
         StageError: something could not be looked for or removed; the rest was.
     """
-    logging.getLogger("prefect.flow_runs").propagate = False
+    only_once()
     root = workspace()
     report = root / REPORT
     report.unlink(missing_ok=True)

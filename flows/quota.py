@@ -9,7 +9,7 @@ from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
 
 from dinov2.errors import ConfigError
-from flows.artifacts.post import client
+from flows.client import client
 from flows.limits import GPUS
 
 LEASE_S = 300.0

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from dinov2.stages import files
 from flows.stage import Timed
 
 
@@ -18,7 +19,7 @@ def print_table(root: Path, stages: Sequence[Timed]) -> None:
     console = Console()
     console.print()
     console.print(table)
-    report = root / "reports" / "index.html"
+    report = root / files.REPORT
     if report.is_file():
         console.print(f"\nReport: {report}", soft_wrap=True)
     console.print("Runs, curves and models: `make up` starts Prefect and MLflow and gives their addresses.")

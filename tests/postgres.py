@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
+from tests.absent import absent
 from tests.lab import free_ports
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
@@ -42,7 +41,7 @@ class Postgres:
 def running_postgres() -> Iterator[Postgres]:
     """A server with the user `ada`; the test is skipped where Postgres is not installed."""
     if not BINARIES:
-        pytest.skip("Postgres is not installed: /usr/lib/postgresql is not there")
+        absent("postgres", "Postgres is not installed: /usr/lib/postgresql is not there")
     names = {entry.pw_name for entry in pwd.getpwall()}
     user = next(name for name in USERS if name in names) if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))  # pytest's own folder is closed to other users

@@ -18,12 +18,10 @@ from dinov2.credentials import credential_in_url, masked
 from dinov2.data.config import SourceConfig
 from dinov2.data.sample import SAMPLE
 from dinov2.errors import ConfigError, UnreachableError, UserError
+from dinov2.runs.event import EVENT, POOL
 from dinov2.stages.context import Context
 from dinov2.stages.params import PARAMS
 
-EVENT = "dinov2.data.announced"
-POOL = "dinov2.pool"
-"""What the event is about, as Prefect's automations match it."""
 URL, AUTH = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
 TIMEOUT_S = 30.0
 RANGE = re.compile(r"\{\d+\.\.\d+\}")

@@ -6,9 +6,8 @@ import torch
 
 from dinov2.launch import shape
 from dinov2.settings import Settings
+from dinov2.stages.reach import TRAINING
 
-TRAINING = ("pretrain", "highres", "distill")
-"""Stages that need all their processes at once, and take their GPUs for long."""
 APART = ("embed", "deduplicate")
 TOGETHER = (*TRAINING, "retrieve")
 ALONE = ("evaluate",)

@@ -13,7 +13,7 @@ from dinov2.stages.params import PARAMS, Params
 READERS = ("ingest", "embed", "pack", "evaluate")
 """Stages that read images where the sources have them."""
 TRAINING = ("pretrain", "highres", "distill")
-"""Those that do so unless the images are packed."""
+"""Those that do so unless the images are packed. They need all their processes at once, and take GPUs for long."""
 ALONE = ("evaluate",)
 """Stages that are the work of one process."""
 

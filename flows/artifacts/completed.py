@@ -5,7 +5,7 @@ from typing import Any
 from prefect.client.schemas.actions import ArtifactCreate
 
 from flows.artifacts.ended import Ended
-from flows.artifacts.figures import content, flat, shown
+from flows.artifacts.figures import content, flat, readable
 from flows.artifacts.links import links
 from flows.artifacts.markdown import bullets, table, text
 from flows.artifacts.pictures import pictures
@@ -22,7 +22,7 @@ def completed(ended: Ended) -> list[ArtifactCreate]:
     found = content(ended.root, ended.stage)
     own = tables(ended.stage, found)
     covered = {each.covers for each in own}
-    numbers = [(name, shown(value)) for name, value in flat({k: v for k, v in found.items() if k not in covered})]
+    numbers = [(name, readable(value)) for name, value in flat({k: v for k, v in found.items() if k not in covered})]
     title = f"{text(ended.stage)}: {text(ended.outcome)}"
     parts = [f"# {title}", ended.took()]
     if numbers:

@@ -41,7 +41,7 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
-def shown(value: Any) -> str:
+def readable(value: Any) -> str:
     """A number for people: all digits of a whole one, else four."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)

@@ -3,20 +3,19 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from threading import Thread
 from typing import Any
 from uuid import UUID
 
 from prefect import get_run_logger, runtime
-from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
+
+from flows.client import client
 
 PATIENCE_S = 5.0
 """How long a run waits for its artifacts to arrive; after that they go on trying without it."""
-REQUEST_S = 20.0
 
 _under_way: list[Thread] = []
 
@@ -80,10 +79,3 @@ def owner() -> dict[str, UUID | None]:
     """Whose artifacts are made here."""
     runs = {"flow_run_id": runtime.flow_run.id, "task_run_id": runtime.task_run.id}
     return {name: UUID(str(found)) if found else None for name, found in runs.items()}
-
-
-@contextmanager
-def client() -> Iterator[SyncPrefectClient]:
-    """A client of this thread's own."""
-    with get_client(httpx_settings={"timeout": REQUEST_S}, sync_client=True) as own:
-        yield own

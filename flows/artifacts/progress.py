@@ -12,7 +12,8 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 
 from dinov2.progress import Told, read
 from flows.artifacts.markdown import text
-from flows.artifacts.post import beside, client, key, owner
+from flows.artifacts.post import beside, key, owner
+from flows.client import client
 
 SHORTEST_S, LONGEST_S = 2.0, 30.0
 """Between two updates: the longer, the longer the stage has run."""
@@ -23,7 +24,7 @@ LAST_S = 5.0
 
 
 @contextmanager
-def shown(stage: str, path: Path) -> Iterator[None]:
+def progress_of(stage: str, path: Path) -> Iterator[None]:
     """Show what a stage tells of its progress, in the file `path`, while the block runs; at its good end all is done.
 
     There is no artifact before the stage has told anything.

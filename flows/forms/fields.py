@@ -1,7 +1,7 @@
 """The fields of the pipeline's form, with bounds that Prefect's server checks before there is a run."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from dinov2.config import read_yaml
 from dinov2.errors import ConfigError
@@ -10,9 +10,11 @@ from flows.forms.override import Override
 from flows.forms.presets import Images, preset_names
 from flows.forms.shown import shown
 
-AS_SET: Literal["as set"] = "as set"
-CLONE: Literal["a clone of its own"] = "a clone of its own"
-HERE: Literal["this workspace"] = "this workspace"
+Launcher = Literal["as set", "local", "kubernetes"]
+Where = Literal["a clone of its own", "this workspace"]
+AS_SET: Launcher = get_args(Launcher)[0]
+CLONE: Where = get_args(Where)[0]
+HERE: Where = get_args(Where)[1]
 
 
 def _stages() -> list[str]:
@@ -45,7 +47,7 @@ StagesField = Annotated[
     shown("Stages", "To bring up to date, with all that they need. None: every stage.", max_length=50),
 ]
 LauncherField = Annotated[
-    Literal["as set", "local", "kubernetes"],
+    Launcher,
     shown("Launcher", "Where the jobs of stages run. As set: where DINOV2_LAUNCHER says."),
 ]
 ForceField = Annotated[bool, shown("Run again", "Run the stages even if nothing that they depend on has changed.")]
@@ -60,6 +62,6 @@ NameField = Annotated[
     ),
 ]
 WhereField = Annotated[
-    Literal["a clone of its own", "this workspace"],
+    Where,
     shown("Where", "With a clone the workspace stays as it is. In the workspace its own params.yaml counts."),
 ]

@@ -11,13 +11,21 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
 
+from flows.addresses import Address
+from flows.servers import answers, wait_until
+from flows.services import prefect_server
+from flows.settings import UpSettings
+from flows.supervision import Supervised
 from tests.flows.conftest import Workspace, wait_for
 
 ENDS = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+SOON = {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5"}
+"""How often a worker asks for runs, and one that waits for its turn is looked at: ten and thirty seconds else."""
 COMMANDS = {"prefect-server": "flows.listen", "worker": "flows.serve", "mlflow-server": "mlflow"}
 
 
@@ -27,6 +35,18 @@ def free_ports() -> dict[str, str]:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
         return {"DINOV2_PREFECT_PORT": str(one.getsockname()[1]), "DINOV2_MLFLOW_PORT": str(other.getsockname()[1])}
+
+
+@contextmanager
+def prefect(root: Path) -> Iterator[str]:
+    """The URL of the API of a Prefect server, with an empty database and logs in `root`, until the block ends."""
+    with Address("127.0.0.1", 0).listen("Prefect", "X") as listening:
+        address = UpSettings(prefect_port=listening.getsockname()[1])
+        url = f"{address.prefect.local}/api"
+        secrets = {"PREFECT_HOME": str(root / "prefect"), "PREFECT_API_URL": url}
+        with Supervised(prefect_server(address, listening, secrets), root) as running:
+            wait_until(lambda: answers(f"{url}/health"), running.process, "prefect-server", root)
+            yield url
 
 
 class Up:
@@ -139,7 +159,7 @@ def up(workspace: Workspace, login: str = "", **environment: str) -> Iterator[Up
     """`make up` in `workspace` until the block ends; it is stopped there if it was not before."""
     ports = free_ports()
     secret = {"DINOV2_LOGIN": login} if login else {}
-    with workspace.start("-m", "flows.up", **ports, **environment, **secret) as process:
+    with workspace.start("-m", "flows.up", **ports, **SOON, **environment, **secret) as process:
         running = Up(workspace, process, ports, login)
         try:
             wait_for(lambda: "Ctrl-C" in running.output or process.poll() is not None, seconds=300)

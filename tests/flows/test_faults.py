@@ -6,14 +6,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from flows.lossy import GAP
 from flows.servers import answers
+from tests.absent import absent
 from tests.flows.conftest import Workspace, make_workspace, wait_for
 from tests.flows.serving import Up, up
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 ALL = ["first", "second", "S", "B", "last"]
 HERE = "this workspace"
@@ -79,7 +82,7 @@ def test_killed_servers_and_workers_cost_nothing(workspace: Workspace) -> None:
         assert running.retry(third) == "ACCEPT"
         running.retry(third)
         wait_for(lambda: running.state(third) == "COMPLETED", seconds=180)
-        time.sleep(15)  # longer than a worker takes to ask for runs
+        time.sleep(3)  # longer than a worker takes to ask for runs
         assert running.state(third) == "COMPLETED"
         assert workspace.ran() == ALL
         output = running.stop()
@@ -89,13 +92,14 @@ def test_killed_servers_and_workers_cost_nothing(workspace: Workspace) -> None:
 
 def test_a_locked_database_is_told_of_and_waited_for(workspace: Workspace) -> None:
     _wait_in_second(workspace)
-    with up(workspace) as running:
+    # So Prefect's server waits 30 s for its database, else 60.
+    with up(workspace, PREFECT_TESTING_UNIT_TEST_MODE="1") as running:
         run = _begin(running)
         path = workspace.root / "var" / "prefect" / "prefect.db"
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
             database.execute("begin exclusive")
             workspace.write("go_on", "")
-            time.sleep(75)  # longer than Prefect's server waits for it
+            time.sleep(40)  # longer than Prefect's server waits for it
             database.execute("commit")
         assert running.wait_for_end(run)["type"] == "COMPLETED"
         assert workspace.ran() == ALL
@@ -111,24 +115,39 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", place], capture_output=True, text=True)
     if done.returncode:
-        pytest.skip(f"no disk that can be filled: {done.stderr.strip()}")
+        absent("disk", f"no disk that can be filled: {done.stderr.strip()}")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def _fill(file: IO[bytes]) -> None:
+    """Leave no room on the disk of a file."""
+    with contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(65536))
 
 
 def test_a_full_disk_is_told_of_and_runs_go_on_when_there_is_room(small_disk: Path) -> None:
     workspace = make_workspace(small_disk / "workspace")
     _wait_in_second(workspace)
+    # It goes on to say much while there is no room to write it down.
+    talking = "while ! test -e room; do seq -s' ' 300; sleep 0.1; done; echo two"
+    workspace.write("dvc.yaml", (workspace.root / "dvc.yaml").read_text().replace("echo two", talking, 1))
     with up(workspace) as running:
         run = _begin(running)
         filler, told = small_disk / "filler", f"the disk of {workspace.root} is full: "
-        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(65536))
-        (workspace.root / "go_on").touch()
-        wait_for(lambda: f"{told}0 MB are left" in running.output, seconds=20)
-        time.sleep(30)
+        with filler.open("wb", buffering=0) as file:
+            _fill(file)
+            (workspace.root / "go_on").touch()
+            wait_for(lambda: f"{told}0 MB are left" in running.output, seconds=20)
+            for _ in range(100):
+                _fill(file)  # some was given back
+                time.sleep(0.1)
         filler.unlink()
+        (workspace.root / "room").touch()
         wait_for(lambda: f"{told}no more" in running.output, seconds=20)
         assert running.wait_for_end(run)["type"] == "COMPLETED"
+        for log in ("second", "worker"):
+            assert GAP.decode() in (workspace.root / "var" / "logs" / f"{log}.log").read_text()
+        assert workspace.ran() == ALL, "no stage was stopped and begun again"
         assert running.stop().count(told) == 2

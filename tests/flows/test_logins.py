@@ -8,7 +8,7 @@ import pytest
 from tests.flows.conftest import Workspace
 from tests.flows.serving import up
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 PASSWORD = "correct-horse-battery-%7"
 LOGIN = f"ada:{PASSWORD}"
@@ -20,13 +20,14 @@ def test_both_servers_ask_for_the_login_and_nothing_tells_it(workspace: Workspac
     workspace.write("dvc.yaml", stages.replace("echo two", "env > seen.txt; echo two", 1))
     with up(workspace, LOGIN, DINOV2_HOST="0.0.0.0") as running:
         experiments = f"{running.mlflow}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
-        for url in ("/flows/count", experiments):
-            page = f"{running.api}/admin/version" if url.startswith("/") else url
+        for page in ("/admin/version", experiments):
             assert running.status(page) == 200
             assert [running.status(page, stranger) for stranger in STRANGERS] == [401] * len(STRANGERS)
         assert running.status(running.mlflow, login="") == 401, "the page itself"
         assert running.status(experiments, Host=f"{socket.gethostname()}:{running.mlflow.rpartition(':')[2]}") == 200
         assert running.status(experiments, Host="rebound.example.com") == 403
+        assert running.status("/admin/version", Host=f"{socket.gethostname()}:80") == 200
+        assert running.status("/admin/version", Host="rebound.example.com") == 400
 
         run = running.create("pipeline/pipeline", where="this workspace")
         assert running.wait_for_end(run)["type"] == "COMPLETED"

@@ -8,7 +8,7 @@ from tests.flows.conftest import Workspace
 from tests.flows.serving import up
 from tests.postgres import BINARIES, PASSWORD, running_postgres
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 TRACK = """
 from pathlib import Path

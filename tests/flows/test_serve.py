@@ -9,20 +9,29 @@ import pytest
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 
 from dinov2.errors import ConfigError
+from flows.deployed import listed
 from flows.serve import deployments, sole_worker
-from tests.flows.conftest import Workspace, commit, git, wait_for
+from tests.flows.conftest import REPOSITORY, Workspace, commit, git, wait_for
 from tests.flows.serving import Up, up
-
-SOON = {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5"}
 
 
 def test_the_deployments_are_read_and_runs_of_the_pipeline_wait_for_each_other() -> None:
-    found = {own.name: own for own in deployments(Path(__file__).parents[2])}
+    found = {own.name: own for own in deployments(REPOSITORY)}
     pipeline = found["pipeline"]
     assert pipeline.concurrency_limit == 1
     assert pipeline.concurrency_options
     assert pipeline.concurrency_options.collision_strategy == ConcurrencyLimitStrategy.ENQUEUE
     assert pipeline._parameter_openapi_schema.properties["preset"]["title"] == "Preset"
+
+
+def test_deployments_are_known_by_their_flow_without_loading_it(tmp_path: Path) -> None:
+    assert listed(REPOSITORY) == {f"{own.flow_name}/{own.name}" for own in deployments(REPOSITORY)}
+    (tmp_path / "mine.py").write_text("from prefect import flow\n@flow(name='Mine')\ndef my_own(): ...\n")
+    (tmp_path / "prefect.yaml").write_text("deployments: [{name: daily, entrypoint: 'mine.py:my_own'}]")
+    with pytest.raises(ConfigError, match=r"mine\.py:my_own: call its flow 'my-own'"):
+        list(deployments(tmp_path))
+    (tmp_path / "mine.py").write_text("from prefect import flow\n@flow\ndef my_own(): ...\n")
+    assert listed(tmp_path) == {f"{own.flow_name}/{own.name}" for own in deployments(tmp_path)} == {"my-own/daily"}
 
 
 def test_a_workspace_has_one_worker(tmp_path: Path) -> None:
@@ -38,13 +47,12 @@ def _create(running: Up, **form: Any) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_runs_of_the_form_have_clones_that_a_dead_worker_and_retries_do_not_harm(workspace: Workspace) -> None:
     root = workspace.root
     waiting = f"echo began >> {root}/began; while ! test -e {root}/go_on; do sleep 0.1; done; echo two"
     workspace.write("dvc.yaml", (root / "dvc.yaml").read_text().replace("echo two", waiting, 1))
     commit(workspace)
-    with up(workspace, **SOON) as running:
+    with up(workspace) as running:
         big = [{"key": "seed", "value": "1" * 600_000}]
         for field, value in (("stages", ["; id"]), ("overrides", big), ("name", "../x"), ("preset", "huge")):
             with pytest.raises(urllib.error.HTTPError) as refused:

@@ -25,6 +25,9 @@ def test_it_serves_schedules_and_runs_the_pipeline_and_stops_without_a_trace(wor
         assert running.mlflow in running.output
         assert running.status(running.mlflow) == 200
         assert running.status(running.api.removesuffix("/api")) == 200
+        for page in (f"{running.api}/health", f"{running.mlflow}/api/2.0/mlflow/experiments/search?max_results=1"):
+            assert running.status(page, Host="localhost:1") == 200, "through a tunnel"
+            assert running.status(page, Host="rebound.example.com") in (400, 403), "a page of another site"
 
         # Guards the bound on sqlalchemy: with 2.1 a schedule yields nothing, and nothing says so.
         scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
