@@ -49,7 +49,7 @@ def promote(model: Model = "dinov2-S", candidate: Candidate = "candidate") -> St
     case = find_case(key, settings, root) or prepare(model, candidate, key, root)
     if case.state == WAITING:
         refuse_if_broken(case, settings, root)
-        given = approval(page(case, settings))
+        given = approval(page(case))
         state = decide(case, Decision(given.approve, given.name, given.reason), settings, root)
     else:
         state = case.state

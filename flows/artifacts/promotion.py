@@ -12,14 +12,15 @@ from flows.artifacts.post import key, markdown
 
 
 def promotion(case: Case, settings: Settings) -> ArtifactCreate:
-    """The page as an artifact."""
+    """The page as an artifact, with links."""
     candidate = case.comparison.candidate
     described = f"{candidate.model}: may version {candidate.version} be the champion?"
-    return markdown(key("promote", candidate.model), page(case, settings), described)
+    shown = "\n\n".join([page(case), "## Links", bullets(_links(case, settings))])
+    return markdown(key("promote", candidate.model), shown, described)
 
 
-def page(case: Case, settings: Settings) -> str:
-    """The page, Markdown."""
+def page(case: Case) -> str:
+    """The page, Markdown; without links, since the form for the approval leaves them out."""
     comparison = case.comparison
     contenders = [_contender(role, getattr(comparison, role)) for role in ("candidate", "champion")]
     # No table: the narrow form for the approval would cut what was found.
@@ -33,8 +34,6 @@ def page(case: Case, settings: Settings) -> str:
         _figures(comparison),
         "## Rules",
         bullets(rules),
-        "## Links",
-        bullets(_links(case, settings)),
     ]
     return "\n\n".join(parts)
 

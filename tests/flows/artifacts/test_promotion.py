@@ -23,7 +23,7 @@ def case(champion: Contender | None, *figures: Figure) -> Case:
 
 def test_figures_verdict_and_links_are_there() -> None:
     found = [Figure(name=name, images=200, candidate=0.7, **PAIR) for name in NAMES]
-    shown = page(case(contender("1"), *found), Settings(mlflow_url="http://mlflow:5000"))
+    shown = promotion(case(contender("1"), *found), Settings(mlflow_url="http://mlflow:5000")).data
     assert "| birds.knn.accuracy | 70.0 | 60.0 | +10.0 | +4.0 to +16.0 | 0.002 | 200 |" in shown
     assert "| candidate | 2 | run-2 | aaaaaaaaaaaaaaaa |" in shown
     assert shown.count("- **holds**: ") == 3
@@ -33,7 +33,7 @@ def test_figures_verdict_and_links_are_there() -> None:
 
 def test_a_broken_rule_and_a_missing_figure_stand_out() -> None:
     whole, part = (Figure(name=name, images=200, candidate=0.7, **PAIR) for name in NAMES)
-    shown = page(case(contender("1"), whole, part.model_copy(update={"gain": None})), Settings())
+    shown = page(case(contender("1"), whole, part.model_copy(update={"gain": None})))
     assert "| birds.linear.accuracy | 70.0 | 60.0 | missing |" in shown
     broken = [line for line in shown.splitlines() if line.startswith("- **BROKEN**: ")]
     assert any("birds.linear.accuracy" in line for line in broken)
