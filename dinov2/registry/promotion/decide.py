@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PROMOTED, REFUSED, BROKEN, OVERTAKEN = "promoted", "refused", "refused by the rules", "overtaken"
 
+DECISION = f"{KEY}.decision"
+"""Tag of a case, set once all else about its decision is written down."""
+
 
 class NotPromotedError(UserError):
     """The champion stays; the message says why."""
@@ -42,7 +45,7 @@ class Decision:
 def decide(case: Case, decision: Decision, settings: Settings, root: Path) -> str:
     """Do what a person decided: promoted, the candidate is `champion`, and who was is `previous_champion`.
 
-    A case that is decided stays so. After a crash, the same again goes on from there.
+    A case that is decided stays so. After a crash in the middle of a promotion any decision goes on with that one.
 
     Returns:
         The state of the case, "promoted" or "refused".
@@ -55,12 +58,21 @@ def decide(case: Case, decision: Decision, settings: Settings, root: Path) -> st
     if case.state != WAITING:
         return case.state
     client = connect(settings, root)
+    decision = waited_for(lambda: _under_way(client, case), settings, root) or decision
     if not decision.approved:
         _conclude(client, case, REFUSED, decision, settings, root)
         return REFUSED
     refuse_if_broken(case, settings, root)
     with one_at_a_time(root):
         return _promote(client, case, decision, settings, root)
+
+
+def _under_way(client: "MlflowClient", case: Case) -> Decision | None:
+    """The decision to promote that was written down already, and was cut short."""
+    tags = client.get_run(case.run_id).data.tags
+    if tags.get(DECISION) != PROMOTED:
+        return None
+    return Decision(True, tags[f"{KEY}.who"], tags[f"{KEY}.why"])
 
 
 def _promote(client: "MlflowClient", case: Case, decision: Decision, settings: Settings, root: Path) -> str:
@@ -125,3 +137,4 @@ def _write_down(client: "MlflowClient", case: Case, state: str, decision: Decisi
     client.log_dict(case.run_id, content, DECISION_FILE)
     for name, value in (("who", decision.who), ("why", decision.why), ("rules", case.rules_digest)):
         client.set_tag(case.run_id, f"{KEY}.{name}", value)
+    client.set_tag(case.run_id, DECISION, state)

@@ -94,8 +94,11 @@ def test_a_first_champion_that_came_meanwhile_stays(registry) -> None:
         settle(registry, late)
 
 
+@pytest.mark.parametrize("again", [YES, NO], ids=["approved", "refused"])
 @pytest.mark.parametrize("calls", [1, 2, 3])
-def test_after_a_crash_the_same_decision_goes_on(registry, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+def test_after_a_crash_the_first_decision_goes_on_whatever_is_said_then(
+    registry, monkeypatch: pytest.MonkeyPatch, calls: int, again: Decision
+) -> None:
     settle(registry, registry.case("1", None))
     key = f"{registry.model}-crash"
     case, done = registry.case("2", "1", key=key), []
@@ -123,10 +126,10 @@ def test_after_a_crash_the_same_decision_goes_on(registry, monkeypatch: pytest.M
         with pytest.raises(KeyboardInterrupt):
             settle(registry, case)
     assert registry.aliases()["champion"] in ("1", "2")
-    assert settle(registry, find_case(key, registry.settings, registry.root)) == "promoted"
+    assert settle(registry, find_case(key, registry.settings, registry.root), again) == "promoted"
     assert registry.aliases() == {"champion": "2", "previous_champion": "1"}
     assert state(registry, case) == "promoted"
-    assert len(registry.tags("2")) == 1
+    assert registry.tags("2") == [f"promoted by Ann Lee: {YES.why} (run {case.run_id})"]
 
 
 def test_a_decided_case_stays_decided(registry) -> None:
