@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mlflow import MlflowClient
-from playwright.sync_api import FloatRect, Locator, Page, expect, sync_playwright
+from playwright.sync_api import FloatRect, Locator, Page, Response, expect, sync_playwright
 
 from dinov2.registry.client import connect
 from dinov2.registry.promotion.contenders import CHAMPION
@@ -150,10 +150,14 @@ def submit(page: Page) -> None:
 
 
 def press(page: Page, button: Locator, called: str) -> None:
-    """Press a button that calls the server, again while that is busy, as SQLite is for moments."""
+    """Press a button that has the server check a form and act, again while that is busy, as SQLite is for moments."""
+
+    def answers(response: Response) -> bool:
+        return response.url.endswith(f"/{called}") or (response.url.endswith("/schemas/validate") and not response.ok)
+
     status = 503
     while status == 503:
-        with page.expect_response(re.compile(f"/{called}$")) as answered:
+        with page.expect_response(answers) as answered:
             button.click()
         status = answered.value.status
     assert answered.value.ok, answered.value.text()

@@ -138,6 +138,7 @@ def test_a_run_without_a_sign_of_life_is_marked_and_one_that_rests_is_not(client
     for run in (dead, resting, alive, theirs):
         _enter(client, run, "RUNNING", "Running")
         _beat(client, run)
+    time.sleep(2)  # the server takes in what it is told in no certain order
     _enter(client, resting, "PAUSED", "Suspended")
 
     def is_dead() -> bool:
