@@ -13,7 +13,7 @@ from tests.cluster.pretraining import BATCH, PROCESSES, SHARED, WEIGHTS, assert_
 from tests.cluster.training import Training
 from tests.remote import Remote
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.s3, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.s3, pytest.mark.timeout(2400)]
 
 LONG = {"pretrain": BATCH | {"epochs": 4, "epoch_length": 15}}
 

@@ -15,7 +15,7 @@ from tests.checkouts import TINY, Checkout, checkouts, environment, run
 from tests.cluster.pretraining import FLOW, PROCESSES, SHARED, WEIGHTS, assert_curve_in_mlflow
 from tests.remote import Remote
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.s3, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.s3, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")

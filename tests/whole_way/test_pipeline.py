@@ -14,7 +14,7 @@ import yaml
 from tests.absent import absent
 from tests.checkouts import Checkout, environment, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def test_the_flow_leaves_every_output_and_figures_with_their_controls(walked: Path) -> None:

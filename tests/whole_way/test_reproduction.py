@@ -15,7 +15,7 @@ from dinov2.storage import file_sha256
 from tests.checkouts import run
 from tests.runs.conftest import in_git
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 URI = "models:/dinov2-S/1"
 

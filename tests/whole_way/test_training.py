@@ -12,7 +12,7 @@ import yaml
 
 from tests.checkouts import Checkout, environment, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def test_pretraining_killed_outright_ends_with_the_same_weights(walked: Path, checkout: Checkout) -> None:
