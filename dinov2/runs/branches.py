@@ -14,7 +14,7 @@ TRAILERS = "%(trailers:only,unfold)"
 def recorded(origin: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Branches of runs with the trailers of their last commits, the newest first."""
     order = ("--sort=-refname", "--sort=-committerdate")
-    told = f"%(refname:lstrip=2)%0a{TRAILERS.replace('(', '(contents:')}%00"
+    told = f"%(refname:lstrip=2)%0a{TRAILERS}%00"
     found = git.git(origin, "for-each-ref", *order, f"--format={told}", f"refs/heads/{BRANCHES}/")
     for text in filter(None, map(str.strip, found.split("\0"))):
         name, _, trailers = text.partition("\n")
