@@ -6,7 +6,6 @@ import io
 from math import isfinite
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from PIL import Image
 from prefect.client.schemas.actions import ArtifactCreate
 
@@ -60,6 +59,8 @@ def reduced(path: Path) -> bytes:
 
 def loss_curve(path: Path) -> bytes:
     """The column `loss` over `iteration` of a CSV file, as a PNG."""
+    from matplotlib.figure import Figure  # the better part of a second, in every run that draws nothing
+
     with path.open(newline="", encoding="utf-8") as file:
         points = [(float(row["iteration"]), float(row["loss"])) for row in csv.DictReader(file) if row["loss"]]
     figure = Figure((8, 3.6), layout="constrained", dpi=100)

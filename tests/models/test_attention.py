@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from importlib.util import find_spec
 from typing import get_args
 
@@ -159,6 +161,26 @@ def test_without_xformers_the_reason_says_how_to_get_it(monkeypatch: pytest.Monk
     monkeypatch.setattr("dinov2.models.attention.memory_efficient.find_spec", lambda _: None)
     reason = BACKENDS["xformers"].why_not(torch.device("cuda", 0), torch.bfloat16, WIDTH)
     assert reason == "needs xformers, which is not installed (pip install '.[gpu]')"
+
+
+def test_the_compiler_does_not_look_into_the_kernels_of_xformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def kernel(qkv_t3hd: Tensor, _: Layout) -> Tensor:
+        seen.append(torch.compiler.is_compiling())
+        return qkv_t3hd[:, 0].flatten(1)
+
+    monkeypatch.setattr("dinov2.models.attention.memory_efficient._attend", kernel)
+    compiled = torch.compile(lambda qkv_t3hd: attend(2 * qkv_t3hd, LAYOUTS[1], "xformers") + 1, backend="eager")
+    qkv_t3hd = torch.rand(9, 3, HEADS, WIDTH)
+    assert torch.equal(compiled(qkv_t3hd), 2 * qkv_t3hd[:, 0].flatten(1) + 1)
+    assert seen == [False]
+
+
+def test_models_are_there_without_the_compiler() -> None:
+    said = subprocess.check_output([sys.executable, "-c", "import sys, dinov2.models; print(*sys.modules)"], text=True)
+    assert "dinov2.models.attention.memory_efficient" in said.split()
+    assert "torch._dynamo" not in said.split()
 
 
 def test_a_name_that_does_not_exist_is_refused() -> None:

@@ -12,6 +12,8 @@ from dinov2.models.packing import Layout
 if TYPE_CHECKING:
     from xformers.ops.fmha import BlockDiagonalMask
 
+WHY = "xFormers picks its kernel in ways that cannot be traced"
+
 
 @lru_cache(maxsize=64)
 def block_diagonal(layout: Layout, device: torch.device) -> "BlockDiagonalMask":
@@ -23,9 +25,14 @@ def block_diagonal(layout: Layout, device: torch.device) -> "BlockDiagonalMask":
         return BlockDiagonalMask.from_seqlens(lengths, device=device)
 
 
-@torch.compiler.disable(reason="xFormers picks its kernel in ways that cannot be traced")
 def attend(qkv_t3hd: Tensor, layout: Layout) -> Tensor:
     """See `Backend.attend`."""
+    if torch.compiler.is_compiling():  # a decorator would have every command load the compiler, a second each
+        return torch.compiler.disable(_attend, reason=WHY)(qkv_t3hd, layout)
+    return _attend(qkv_t3hd, layout)
+
+
+def _attend(qkv_t3hd: Tensor, layout: Layout) -> Tensor:
     from xformers.ops import memory_efficient_attention
 
     q_1thd, k_1thd, v_1thd = qkv_t3hd[None].unbind(2)
