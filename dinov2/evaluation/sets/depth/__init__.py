@@ -1,0 +1,1 @@
+"""Depth of pixels: maps beside images."""
