@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from dinov2.evaluation.metrics.ranking import average_precision
+
 BLOCK = 256
 PRECISION = 0.9
 NONE = "none"
@@ -49,7 +51,7 @@ def copy_scores(
     wanted = set(map(tuple, true.tolist()))
     first = np.array([(query, int(best[query, 0])) in wanted for query in range(len(queries))])
     return {
-        "micro_ap": float((np.bincount(inverse) * precision).sum() / len(true)),
+        "micro_ap": average_precision(scores, (at_least - hits)[inverse]),
         "recall_at_1": float(first[np.unique(true[:, 0])].mean()),
         "recall_at_p90": float(found["recall_at_p90"].mean()),
         "threshold_at_p90": threshold,

@@ -24,13 +24,14 @@ from dinov2.data.loader import CropBatches, batches
 from dinov2.data.manifest import read_manifest
 from dinov2.data.sources import ImageReader
 from dinov2.errors import told_in_one_line
+from dinov2.evaluation.backbones import Backbone, ImagePixels, OwnBackbone, random_twin
 from dinov2.evaluation.config import EvaluateConfig
-from dinov2.evaluation.controls import PixelEncoder, random_twin
 from dinov2.evaluation.datasets import Sets, labelled_sets
-from dinov2.evaluation.encoder import BackboneEncoder, Encoder
 from dinov2.evaluation.features import Extractor
-from dinov2.evaluation.knn import Knn
-from dinov2.evaluation.suite import evaluate
+from dinov2.evaluation.measured import MODEL
+from dinov2.evaluation.statistics import value_of
+from dinov2.evaluation.suite import HEADLINE, judge
+from dinov2.evaluation.tasks import Setting
 from dinov2.models import load_backbone
 from dinov2.stages.params import load_params
 from dinov2.storage import Store
@@ -53,13 +54,14 @@ class Bench:
 
     dataset: CropBatches
     sets: Sets
-    extractor: Extractor
+    reader: ImageReader
+    setting: Setting
     folder: Path
 
-    def accuracies(self, encoder: Encoder) -> Accuracies:
+    def accuracies(self, backbone: Backbone) -> Accuracies:
         """Top-1 of 20 nearest neighbours on each labelled set."""
-        found = evaluate(self.sets, {"model": encoder}, (Knn(EvaluateConfig().knn, CPU),), self.extractor)
-        return {name: facts["protocols"]["knn"]["model"]["accuracy"] for name, facts in found["datasets"].items()}
+        found = judge(self.sets.usable, backbone, self.reader, self.setting, ("knn",), {})
+        return {each.dataset: value_of(each.answers[MODEL]["knn"].statistics[HEADLINE]) for each in found}
 
 
 def build(pool: Path, labelled: list[Path], config: TrainingConfig, folder: Path) -> Bench:
@@ -73,7 +75,8 @@ def build(pool: Path, labelled: list[Path], config: TrainingConfig, folder: Path
     reader = ImageReader(sources, store, folder)
     trained = manifest.filter([role != "evaluation" for role in manifest["role"].to_pylist()])
     dataset = CropBatches(trained, reader, config.crops, config.masks, config.model.patch_size, config.batch_size, SEED)
-    return Bench(dataset, labelled_sets(manifest, ()), Extractor(reader, store, 2), folder)
+    setting = Setting(EvaluateConfig(resolution=config.crops.global_size), Extractor(store, 2), SEED, CPU)
+    return Bench(dataset, labelled_sets(manifest, ()), reader, setting, folder)
 
 
 def steps(config: TrainingConfig, bench: Bench, stop: int, every: int) -> Iterator[tuple[int, float, Path | None]]:
@@ -113,9 +116,8 @@ def main() -> None:
         rows = [{"minutes": 0.0, "images": 0} | controls["random weights"]]
         for step, spent, weights in steps(fitted, bench, count, max(1, count // options.points)):
             if weights:
-                encoder = BackboneEncoder(load_backbone(weights), config.crops.global_size, CPU)
                 row = {"minutes": round(spent / 60, 2), "images": step * config.batch_size}
-                rows.append(row | bench.accuracies(encoder))
+                rows.append(row | bench.accuracies(OwnBackbone(load_backbone(weights), CPU)))
                 print(rows[-1], flush=True)
     _write(rows, controls)
 
@@ -123,11 +125,11 @@ def main() -> None:
 def _controls(config: TrainingConfig, bench: Bench) -> dict[str, Accuracies]:
     size = config.crops.global_size
     twin = random_twin(config.model.build(size), SEED)
-    encoders: dict[str, Encoder] = {
-        "random weights": BackboneEncoder(twin, size, CPU),
-        "raw pixels": PixelEncoder(size),
+    backbones: dict[str, Backbone] = {
+        "random weights": OwnBackbone(twin, CPU),
+        "raw pixels": ImagePixels(config.model.patch_size, CPU),
     }
-    found = {name: bench.accuracies(encoder) for name, encoder in encoders.items()}
+    found = {name: bench.accuracies(backbone) for name, backbone in backbones.items()}
     print(found, flush=True)
     return found
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.learning import CPU, Accuracies, Bench, build, steps
 from dinov2.errors import told_in_one_line
-from dinov2.evaluation.encoder import BackboneEncoder
+from dinov2.evaluation.backbones import OwnBackbone
 from dinov2.models import load_backbone
 from dinov2.stages.params import load_params
 from dinov2.training.config import TrainingConfig
@@ -45,7 +45,7 @@ def trained(config: TrainingConfig, bench: Bench, count: int) -> Accuracies:
     fitted = config.model_copy(update={"epoch_length": count / config.epochs})
     for _, _, weights in steps(fitted, bench, count, count):
         if weights:
-            return bench.accuracies(BackboneEncoder(load_backbone(weights), config.crops.global_size, CPU))
+            return bench.accuracies(OwnBackbone(load_backbone(weights), CPU))
     raise AssertionError("the last step leaves weights")
 
 

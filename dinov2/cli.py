@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dinov2.errors import EXIT_AGAIN, told_in_one_line
+from dinov2.errors import EXIT_AGAIN, ConfigError, told_in_one_line
 from dinov2.launch import JobFailedError
 from dinov2.stages import MATRIX, STAGES
 
@@ -38,7 +38,43 @@ def _command(stage: str) -> Callable[..., None]:
 
 
 for name, summary in STAGES.items():
-    app.command(name, help=summary)(_command(name))
+    if name != "evaluate":  # which has options of its own, below
+        app.command(name, help=summary)(_command(name))
+
+
+@app.command(help=f"{STAGES['evaluate']} Or, with --model and --dataset, any backbone on any folder.")
+def evaluate(
+    item: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="One of the workspace's models.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A .safetensors or .pth, models:/NAME/VERSION, random:ARCH, pixels:P, hf:NAME or timm:NAME."),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(metavar="DIR", help="The folder of a set; may stand several times.")
+    ] = None,
+    protocol: Annotated[
+        list[str] | None, typer.Option(metavar="NAME[,NAME]", help="knn, linear, segmentation …; else all usual ones.")
+    ] = None,
+    layout: Annotated[str | None, typer.Option(help="How the folders are laid out, if that cannot be told.")] = None,
+    config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="YAML, as params.yaml has it under evaluate; else as published.")
+    ] = None,
+    against: Annotated[str | None, typer.Option(metavar="X", help="Another model, on the same images.")] = None,
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a page with all of it and pictures, HTML.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON, in the last line.")] = False,
+) -> None:
+    options = (model, dataset, protocol, layout, config, against, report, as_json or None)
+    if item is not None and not any(options):
+        _run("evaluate", item)
+        return
+    if item is not None or not model or not dataset:
+        raise ConfigError("evaluate: give one MODEL of the workspace, or --model and --dataset with their options")
+    from dinov2.stages.one_off import evaluate as judge
+    from dinov2.stages.told import Asked
+
+    judge(Asked(model, dataset, protocol or (), layout, config, against, report), as_json)
 
 
 @app.command()

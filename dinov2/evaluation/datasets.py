@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dinov2.data.stream import Row
 from dinov2.errors import DataError
-from dinov2.evaluation.features import Row
 
 COLUMNS = ["key", "uri", "sha256", "source", "split", "label"]
 

@@ -12,12 +12,12 @@ from dinov2.evaluation.intervals import wilson
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two accuracies in [-1, 1], its 95% interval, and the p-value of there being none."""
+    """A difference of two metrics, its 95% interval, and of two accuracies the p-value of there being none."""
 
     value: float
     low: float
     high: float
-    p: float
+    p: float | None = None
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> Difference:

@@ -1,68 +1,63 @@
-"""Every protocol on every labelled set, for a backbone and its controls."""
+"""Protocols on every labelled set of a manifest, and their accuracies as metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
-from dinov2.evaluation.config import EvaluateConfig
-from dinov2.evaluation.controls import PixelEncoder, chance, random_twin
+from dinov2.data.sources import ImageReader
+from dinov2.evaluation.backbones import Backbone
+from dinov2.evaluation.controls import chance
 from dinov2.evaluation.datasets import LabelledSet, Sets
-from dinov2.evaluation.encoder import BackboneEncoder, Encoder
-from dinov2.evaluation.features import Extractor
-from dinov2.evaluation.intervals import wilson
-from dinov2.evaluation.knn import Knn
-from dinov2.evaluation.linear import LinearProbe
-from dinov2.evaluation.protocol import ClassificationProtocol, Labelled, Outcome
-from dinov2.models import VisionTransformer
+from dinov2.evaluation.measure import measure
+from dinov2.evaluation.measured import Measured
+from dinov2.evaluation.protocols.answer import Answer
+from dinov2.evaluation.statistics import interval
+from dinov2.evaluation.tasks import Setting
+from dinov2.evaluation.tasks.problem import of_manifest
+
+PROTOCOLS = ("knn", "linear")
+HEADLINE = "accuracy"
 
 
-def protocols(config: EvaluateConfig, seed: int, device: torch.device) -> tuple[ClassificationProtocol, ...]:
-    """The protocols of classification; a new one is a file and a line here."""
-    return (
-        Knn(config.knn, device),
-        LinearProbe(config.linear, seed, device),
-    )
+def judge(
+    sets: Sequence[LabelledSet],
+    model: Backbone,
+    reader: ImageReader,
+    setting: Setting,
+    protocols: Sequence[str] = PROTOCOLS,
+    controls: Mapping[str, Backbone] | None = None,
+) -> list[Measured]:
+    """What was found on each set; see `measure`.
+
+    Raises:
+        DataError: an image cannot be read, or is not what the manifest says.
+    """
+    return [measure(of_manifest(each, reader), model, protocols, setting, controls) for each in sets]
 
 
-def encoders(model: VisionTransformer, resolution: int, seed: int, device: torch.device) -> dict[str, Encoder]:
-    """The backbone and its controls, under the names that they have in the metrics."""
-    return {
-        "model": BackboneEncoder(model, resolution, device),
-        "random": BackboneEncoder(random_twin(model, seed), resolution, device),
-        "pixels": PixelEncoder(resolution),
-    }
+def metrics(sets: Sets, found: Sequence[Measured], seed: int) -> dict[str, Any]:
+    """Accuracies in [0, 1] with their 95% intervals, for every set, protocol and backbone.
 
-
-def evaluate(
-    sets: Sets,
-    encoded_by: Mapping[str, Encoder],
-    judged_by: tuple[ClassificationProtocol, ...],
-    extractor: Extractor,
-) -> dict[str, Any]:
-    """The metrics: accuracies in [0, 1] with their 95% intervals, for every set, protocol and encoder.
+    Args:
+        sets: what could be evaluated and what not.
+        found: what `judge` gives for those that could.
+        seed: of the draws.
 
     Returns:
         `{"labelled_sets": int, "skipped": {set: why}, "datasets": {set: {"classes", "train", "test", "unseen_classes",
-        "unseen_images", "chance", "protocols": {protocol: {encoder: {"accuracy", "low", "high", ...}}}}}}`
+        "unseen_images", "chance", "protocols": {protocol: {backbone: {"accuracy", "low", "high", ...}}}}}}`
     """
     return {
         "labelled_sets": len(sets.usable),
         "skipped": sets.skipped,
-        "datasets": {each.name: _evaluate_set(each, encoded_by, judged_by, extractor) for each in sets.usable},
+        "datasets": {own.name: _facts(own, each, seed) for own, each in zip(sets.usable, found, strict=True)},
     }
 
 
-def _evaluate_set(
-    dataset: LabelledSet,
-    encoded_by: Mapping[str, Encoder],
-    judged_by: tuple[ClassificationProtocol, ...],
-    extractor: Extractor,
-) -> dict[str, Any]:
-    found: dict[str, dict[str, Any]] = {protocol.name: {} for protocol in judged_by}
-    for kind, encoder in encoded_by.items():
-        for protocol, outcome in outcomes(dataset, kind, encoder, judged_by, extractor).items():
-            found[protocol][kind] = _score(outcome)
+def _facts(dataset: LabelledSet, found: Measured, seed: int) -> dict[str, Any]:
+    protocols: dict[str, dict[str, Any]] = {}
+    for who, answers in found.answers.items():
+        for protocol, answer in answers.items():
+            protocols.setdefault(protocol, {})[who] = _score(answer, seed)
     unseen = dataset.unseen()
     return {
         "classes": len(dataset.classes),
@@ -71,34 +66,15 @@ def _evaluate_set(
         "unseen_classes": len(set(dataset.test_labels[unseen].tolist())),
         "unseen_images": int(unseen.sum()),
         "chance": _rounded(chance(dataset.train_labels, dataset.test_labels)),
-        "protocols": found,
+        "protocols": protocols,
     }
 
 
-def outcomes(
-    dataset: LabelledSet,
-    kind: str,
-    encoder: Encoder,
-    judged_by: tuple[ClassificationProtocol, ...],
-    extractor: Extractor,
-) -> dict[str, Outcome]:
-    """What each protocol finds of an encoder's features on a set; `kind` names the encoder beside the progress."""
-    train, test = (
-        Labelled(extractor(encoder, rows, f"{kind} on {dataset.name} {split}"), labels, dataset.trained)
-        for split, rows, labels in (
-            ("train", dataset.train, dataset.train_labels),
-            ("test", dataset.test, dataset.test_labels),
-        )
-    )
-    return {protocol.name: protocol(train, test) for protocol in judged_by}
-
-
-def _score(outcome: Outcome) -> dict[str, float]:
-    right, count = int(outcome.correct.sum()), len(outcome.correct)
-    low, high = wilson(right, count)
-    numbers = {"accuracy": right / count, "low": low, "high": high, **outcome.details}
+def _score(answer: Answer, seed: int) -> dict[str, float]:
+    found = interval(answer.statistics[HEADLINE], seed)
+    numbers = {HEADLINE: found.value, "low": found.low, "high": found.high, **answer.details}
     return {name: _rounded(value) for name, value in numbers.items()}
 
 
 def _rounded(value: float) -> float:
-    return round(value, 6)
+    return round(float(value), 6)

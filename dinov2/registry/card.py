@@ -8,20 +8,12 @@ import jinja2
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
 
 
-def model_card(facts: dict[str, Any]) -> str:
+def model_card(facts: dict[str, Any], results: str) -> str:
     """The card of a backbone.
 
     Args:
-        facts: `name`, `model`, `architecture`, `parameters`, `embed_dim`, `resolution`, `weights_sha256`, and `metrics`
-            as `dinov2.evaluation.suite.evaluate` returns them.
+        facts: `name`, `model`, `architecture`, `parameters`, `embed_dim`, `resolution` and `weights_sha256`.
+        results: of its evaluation, as `dinov2.evaluation.report.markdown` writes them.
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts, score=_score, percent=_percent)
-
-
-def _score(score: dict[str, float]) -> str:
-    return f"{_percent(score['accuracy'])} ({_percent(score['low'])}–{_percent(score['high'])})"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts, results=results.strip())

@@ -11,7 +11,7 @@ import torch
 
 from dinov2.data.images import decode_rgb, evaluation_side, evaluation_view
 from dinov2.errors import DataError
-from dinov2.evaluation.encoder import BackboneEncoder
+from dinov2.evaluation.backbones import OwnBackbone
 from dinov2.models import load_backbone
 
 BATCH = 64
@@ -25,7 +25,7 @@ class ServedBackbone(mlflow.pyfunc.PythonModel):
         """Read the weights; called by MLflow, once."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = load_backbone(Path(context.artifacts["weights"]))
-        self._encoder = BackboneEncoder(model, context.model_config["resolution"], device)
+        self._backbone, self._resolution = OwnBackbone(model, device), context.model_config["resolution"]
 
     def predict(self, model_input: pd.DataFrame) -> np.ndarray:
         """Class tokens (N, D) float32 of the N images in the first column.
@@ -42,7 +42,8 @@ class ServedBackbone(mlflow.pyfunc.PythonModel):
         return np.concatenate([self._embed(cells[start : start + BATCH]) for start in range(0, len(cells), BATCH)])
 
     def _embed(self, cells: list[Any]) -> np.ndarray:
-        return self._encoder(np.stack([view(cell, self._encoder.resolution) for cell in cells])).cls
+        images = np.stack([view(cell, self._resolution) for cell in cells])
+        return self._backbone.layers(images, 1)[0].cls.cpu().numpy()
 
 
 def _images(cell: Any) -> list[Any]:

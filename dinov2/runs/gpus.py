@@ -8,9 +8,8 @@ from dinov2.launch import shape
 from dinov2.settings import Settings
 from dinov2.stages.reach import TRAINING
 
-APART = ("embed", "deduplicate")
+APART = ("embed", "deduplicate", "evaluate")
 TOGETHER = (*TRAINING, "retrieve")
-ALONE = ("evaluate",)
 
 
 def gpus_of(stage: str, settings: Settings, root: Path) -> int:
@@ -32,7 +31,7 @@ def gpus_of(stage: str, settings: Settings, root: Path) -> int:
         asked = load_jobs(root).of(stage)
         at_once = min(asked.parallelism or asked.indexes, asked.indexes) if asked.indexes > 1 else 0
         return max(asked.nodes * asked.gpus, at_once * min(1, asked.gpus))
-    processes = own.processes if stage in TOGETHER else own.indexes if stage in APART else int(stage in ALONE)
+    processes = own.processes if stage in TOGETHER else own.indexes if stage in APART else 0
     if not processes or settings.torch_device != "cuda":
         return 0
     return min(processes, torch.cuda.device_count())

@@ -2,6 +2,7 @@
 
 SOURCES = "data/sources.json"
 GIVEN = "data/weights.json"
+SETS = "data/sets.json"
 MANIFEST = "data/manifest.parquet"
 REJECTS = "data/rejects.parquet"
 EMBEDDINGS = "data/embeddings.json"
@@ -20,6 +21,21 @@ def metrics(stage: str) -> str:
 def evaluation(model: str) -> str:
     """Figures of a model, JSON."""
     return f"metrics/evaluate/{model}.json"
+
+
+def headlines(model: str) -> str:
+    """A model's headline metrics beside its controls', CSV."""
+    return f"plots/evaluate/{model}.csv"
+
+
+def page(model: str) -> str:
+    """All results of a model with pictures, HTML."""
+    return f"reports/{model}.html"
+
+
+def results(model: str) -> str:
+    """The same as tables, Markdown."""
+    return f"reports/{model}.md"
 
 
 def weights(run: str) -> str:

@@ -57,6 +57,8 @@ class Params(Config):
         strange = [name for name in self.evaluate.datasets if name not in names]
         if strange:
             raise ValueError(f"evaluate.datasets {strange[0]!r}; sources are: {', '.join(names)}")
+        if taken := [each.name for each in self.evaluate.sets if each.name in names]:
+            raise ValueError(f"evaluate.sets {taken[0]!r}: a source has that name; each needs its own")
         return self
 
     def _check_phases(self) -> None:

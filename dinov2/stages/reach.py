@@ -22,7 +22,7 @@ def check_reach(params: Params, settings: Settings, root: Path) -> None:
     """Refuse images that jobs could not read, and a shape that a stage cannot have.
 
     Raises:
-        ConfigError: a source is a folder of this machine, or a stage of one process is to have several.
+        ConfigError: a source or a set is a folder of this machine, or a stage of one process is to have several.
     """
     if settings.launcher == "local":
         return
@@ -33,6 +33,8 @@ def check_reach(params: Params, settings: Settings, root: Path) -> None:
         own = shape(stage, settings, root)
         if own.elsewhere:
             _check_sources(params, stage, own.mounts)
+        if own.elsewhere and stage == "evaluate":
+            _check_sets(params, own.mounts)
     learns = any(isinstance(own, TrainedConfig) and not own.weights for own in uses)
     for stage in (*ALONE, *(("embed",) if learns else ())):
         own = shape(stage, settings, root)
@@ -50,4 +52,14 @@ def _check_sources(params: Params, stage: str, mounts: Sequence[Path]) -> None:
                 f"{PARAMS}: ingest.sources[{n}].uri: {source.uri!r}: jobs of stage {stage} cannot read it; allowed: "
                 "a URL such as s3://bucket/prefix, a set of the sample, or a path below a volume that k8s/jobs.yaml "
                 f"mounts for stages.{stage}, which are: {', '.join(map(str, mounts)) or 'none'}"
+            )
+
+
+def _check_sets(params: Params, mounts: Sequence[Path]) -> None:
+    for n, each in enumerate(params.evaluate.sets):
+        if not any(Path(each.path).is_relative_to(mount) for mount in mounts):
+            raise ConfigError(
+                f"{PARAMS}: evaluate.sets[{n}].path: {each.path!r}: jobs of stage evaluate cannot read it; allowed: a "
+                "path below a volume that k8s/jobs.yaml mounts for stages.evaluate, which are: "
+                f"{', '.join(map(str, mounts)) or 'none'}"
             )

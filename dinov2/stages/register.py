@@ -41,7 +41,7 @@ def run(context: Context, item: str) -> None:
         embed_dim=model.embed_dim,
         resolution=resolution,
         headline=_headline(facts),
-        card=model_card(facts),
+        card=model_card(facts, context.path(files.results(item)).read_text(encoding="utf-8")),
         tags={
             "dinov2.weights_sha256": facts["weights_sha256"],
             "dinov2.manifest_sha256": facts["manifest_sha256"],

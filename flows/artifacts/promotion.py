@@ -2,7 +2,8 @@
 
 from prefect.client.schemas.actions import ArtifactCreate
 
-from dinov2.evaluation.figure import Figure
+from dinov2.evaluation import printed
+from dinov2.evaluation.figure import Figure, metric_of
 from dinov2.registry.promotion.case import Case
 from dinov2.registry.promotion.comparison import Comparison, Contender
 from dinov2.settings import Settings
@@ -46,26 +47,23 @@ def _contender(role: str, of: Contender | None) -> tuple[str, ...]:
 
 def _figures(comparison: Comparison) -> str:
     if comparison.champion is None:
-        rows = [(each.name, _percent(each.candidate), str(each.images)) for each in comparison.figures]
-        return table(("figure", "candidate %", "images"), rows)
-    header = ("figure", "candidate %", "champion %", "gain, points", "95% interval", "p", "images")
+        rows = [(each.name, _value(each.name, each.candidate), str(each.images)) for each in comparison.figures]
+        return table(("figure", "candidate", "images"), rows)
+    header = ("figure", "candidate", "champion", "gain", "95% interval", "p or verdict", "images")
     return table(header, [_paired(each) for each in comparison.figures])
 
 
 def _paired(figure: Figure) -> tuple[str, ...]:
-    scores = (figure.name, _percent(figure.candidate), _percent(figure.champion))
+    scores = (figure.name, _value(figure.name, figure.candidate), _value(figure.name, figure.champion))
     if (by := figure.difference) is None:
         return (*scores, "missing", "", "", str(figure.images))
-    interval = f"{_points(by.low)} to {_points(by.high)}"
-    return (*scores, _points(by.value), interval, f"{by.p:.2g}", str(figure.images))
+    metric = metric_of(figure.name)
+    gain, interval = printed.gain(metric, by.value), printed.reach(metric, by.low, by.high)
+    return (*scores, gain, interval, figure.verdict or f"{by.p:.2g}", str(figure.images))
 
 
-def _percent(value: float | None) -> str:
-    return "missing" if value is None else f"{100 * value:.1f}"
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
+def _value(name: str, value: float | None) -> str:
+    return "missing" if value is None else printed.value(metric_of(name), value)
 
 
 def _links(case: Case, settings: Settings) -> list[str]:

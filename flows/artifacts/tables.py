@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dinov2.evaluation import printed
+
 Rows = list[dict[str, Any]]
+BESIDE = ("value", "low", "high", "random", "pixels")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,21 @@ def _evaluate(content: Mapping[str, Any]) -> list[Table]:
         for protocol, scores in facts["protocols"].items()
         for kind, score in scores.items()
     ]
-    return [Table("scores", "Accuracy with its 95% interval, beside random weights and raw pixels", rows, "datasets")]
+    others = [
+        {
+            "set": name,
+            "protocol": protocol,
+            "metric": metric,
+            **{each: printed.value(metric, numbers[each]) if each in numbers else "" for each in BESIDE},
+        }
+        for name, protocols in content.get("numbers", {}).items()
+        for protocol, metrics in protocols.items()
+        for metric, numbers in metrics.items()
+    ]
+    return [
+        Table("scores", "Accuracy with its 95% interval, beside random weights and raw pixels", rows, "datasets"),
+        Table("sets", "Every metric on other sets, with its 95% interval, beside the same", others, "numbers"),
+    ]
 
 
 def _percent(part: int, whole: int) -> float:

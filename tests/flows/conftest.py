@@ -119,7 +119,7 @@ def commit(workspace: Workspace) -> None:
     for folder in ("photos", "data", "remote"):
         (root / folder).mkdir()
     (root / "photos" / "one.jpg").touch()
-    for name in ("sources", "weights"):
+    for name in ("sources", "weights", "sets"):
         workspace.write(f"data/{name}.json", "{}\n")
     workspace.run("-m", "dvc", "remote", "add", "--quiet", "--default", "local", "../remote")
     git(root, "add", "--all", ":!remote")

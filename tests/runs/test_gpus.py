@@ -25,7 +25,8 @@ def held(settings: Settings, root: Path) -> dict[str, int]:
 def test_on_this_machine_processes_have_a_gpu_each_as_far_as_there_are(tmp_path: Path) -> None:
     one = dict.fromkeys(["embed", "deduplicate", "retrieve", "pretrain", "highres", "distill", "evaluate"], 1)
     assert held(Settings(), tmp_path) == one
-    several = {**one, "embed": 3, "deduplicate": 3, "retrieve": 4, "pretrain": 4, "highres": 4, "distill": 4}
+    apart, together = ("embed", "deduplicate", "evaluate"), ("retrieve", "pretrain", "highres", "distill")
+    several = dict.fromkeys(apart, 3) | dict.fromkeys(together, 4)
     assert held(Settings(processes=4, jobs=3), tmp_path) == several
     assert gpus_of("distill@S", Settings(processes=16), tmp_path) == 8
 

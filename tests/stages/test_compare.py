@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,13 +17,16 @@ from ruamel.yaml import YAML
 from dinov2.config import read_yaml
 from dinov2.data.manifest import SCHEMA, write_manifest
 from dinov2.errors import ConfigError, DataError, UserError
+from dinov2.evaluation.config import SetConfig
 from dinov2.models import create_model, save_backbone
 from dinov2.registry.client import connect
 from dinov2.settings import Settings
-from dinov2.stages import evaluate, files, register
+from dinov2.stages import evaluate, files, one_off, register
 from dinov2.stages.compare import compare
 from dinov2.stages.context import Context
 from dinov2.stages.params import Params
+from dinov2.stages.told import Asked
+from dinov2.storage import write_json
 
 ROOT = Path(__file__).parents[2]
 EVALUATE = {"models": ["S"], "resolution": 32, "pca_resolution": 48, "pca_images": 3}
@@ -112,6 +116,33 @@ def test_another_manifest_than_the_versions_is_refused_and_so_are_unknown_versio
         context.path(files.MANIFEST).write_bytes(kept)
     with pytest.raises(UserError, match="models:/dinov2-S/7"):
         compared(context, "7")
+
+
+def test_a_registered_version_is_evaluated_on_any_folder(context: Context, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(context.root)
+    monkeypatch.setenv("DINOV2_THREADS", "1")
+    (context.root / "short.yaml").write_text("resolution: 32\n")
+    found = []
+    for model in ("models:/dinov2-S/2", files.weights("S")):  # which that version was made of
+        one_off.evaluate(Asked(model, ["photos"], ["knn"], None, "short.yaml"), as_json=True)
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["digest"] == found[1]["digest"]
+    assert found[0]["rows"] == found[1]["rows"]
+
+
+def test_a_set_that_has_changed_since_the_candidate_was_evaluated_is_refused(context: Context, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"a")
+    config = context.params.evaluate.model_copy(update={"sets": (SetConfig(name="street", path=str(tmp_path)),)})
+    changed = replace(context, params=context.params.model_copy(update={"evaluate": config}))
+    write_json(context.path(files.SETS), {"street": "0" * 64})
+    with pytest.raises(
+        DataError, match=rf"was evaluated on another street: data/sets\.json of .* has 000.*{tmp_path} is"
+    ):
+        compare(changed, "models:/dinov2-S/2", None, None)
+    context.path(files.SETS).unlink()
+    with pytest.raises(ConfigError, match="'street': data/sets\\.json does not know it"):
+        compare(changed, "models:/dinov2-S/2", None, None)
 
 
 def test_images_and_parameters_are_those_of_the_run_that_made_the_candidate(context: Context) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from dinov2.stages import MATRIX, STAGES, files
+from dinov2.stages import MATRIX, STAGES, evaluate, files
 
 ROOT = Path(__file__).parents[2]
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -18,6 +18,11 @@ def written(stage: str) -> set[str]:
     outs = [*entry.get("outs", []), *entry.get("metrics", []), *entry.get("plots", [])]
     names = {next(iter(out)) if isinstance(out, dict) else out for out in outs}
     return {name.replace("${item.student}", "ITEM").replace("${item.model}", "ITEM") for name in names}
+
+
+def read(stage: str) -> set[str]:
+    """Dependencies of a stage, likewise."""
+    return {name.replace("${item.model}", "ITEM") for name in GRAPH[stage]["deps"]}
 
 
 def test_every_stage_of_the_graph_is_a_command_and_every_command_a_stage() -> None:
@@ -36,7 +41,8 @@ def test_the_names_that_stages_use_are_those_of_the_graph() -> None:
     for run in ("pretrain", "highres"):
         assert written(run) == {files.weights(run), files.training(run), files.curve(run), files.metrics(run)}
     assert written("distill") == {files.weights("ITEM"), files.curve("ITEM"), files.metrics("ITEM")}
-    assert written("evaluate") == {files.evaluation("ITEM"), files.picture("ITEM")}
+    assert written("evaluate") == set(evaluate.writes("ITEM"))
+    assert read("evaluate") == set(evaluate.reads("ITEM"))
     assert written("register") == {files.receipt("ITEM")}
     assert written("report") == {files.REPORT}
 

@@ -32,7 +32,7 @@ def context(tmp_path: Path) -> Context:
     numbers = {field.name: 64 for field in SCHEMA if pa.types.is_integer(field.type)}
     rows = [texts | numbers | {"key": str(n), "sha256": f"{n:064}", "role": "pool"} for n in range(4)]
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), tmp_path / files.MANIFEST)
-    for name in (files.SOURCES, files.GIVEN, files.UNIQUE, files.EMBEDDINGS):
+    for name in (files.SOURCES, files.GIVEN, files.SETS, files.UNIQUE, files.EMBEDDINGS):
         (tmp_path / name).write_text("{}")
     return Context(tmp_path, load_params(tmp_path), Settings(launcher="kubernetes", store=str(tmp_path / "store")))
 
@@ -94,11 +94,23 @@ def test_an_evaluation_elsewhere_is_a_job_with_its_files(context: Context, launc
     evaluate.run(context, "S")
     (job,) = launched
     assert (job.module, job.arguments, job.stage) == ("dinov2.stages.whole_job", ("evaluate", "S"), "evaluate")
-    assert {files.MANIFEST, files.weights("S")} < set(names(job, context.root))
-    assert [path.relative_to(context.root) for path in job.outputs] == [
-        Path(files.picture("S")),
-        Path(files.evaluation("S")),
-    ]
+    assert {files.MANIFEST, files.SETS, files.weights("S")} < set(names(job, context.root))
+    assert [path.relative_to(context.root) for path in job.outputs] == list(map(Path, evaluate.writes("S")))
+
+
+def test_features_are_shared_out_among_indexes_before_an_evaluation(context: Context, launched: list[Job]) -> None:
+    jobs = context.root / "k8s/jobs.yaml"
+    jobs.write_text(yaml.safe_dump({"image": "dinov2", "stages": STAGES | {"evaluate": {"indexes": 3}}}))
+    (context.root / "weights").mkdir()
+    (context.root / files.weights("S")).write_text("")
+    evaluate.run(context, "S")
+    ahead, job = launched
+    assert (ahead.arguments, ahead.indexes, ahead.stage) == (("evaluate", "S", "share"), 3, "evaluate")
+    assert (ahead.inputs, ahead.outputs, job.indexes) == (job.inputs, (), 1)
+    assert ahead.key != job.key
+    before = job.key
+    (context.root / files.SETS).write_text('{"camvid": "other"}')
+    assert whole_job.job_of(context, "evaluate", "S").key != before
 
 
 def test_what_a_job_s_process_calls_launches_nothing(

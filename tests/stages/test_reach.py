@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from dinov2.errors import ConfigError
+from dinov2.evaluation.config import EvaluateConfig, SetConfig
 from dinov2.settings import Settings
 from dinov2.stages.params import Params, check_processes, load_params
 from dinov2.stages.reach import check_reach
@@ -52,6 +53,19 @@ def test_a_path_below_a_mounted_volume_is_allowed_and_others_name_it(tmp_path: P
     params = checkout(tmp_path / "other", "/elsewhere/pool", embed=MOUNTED)
     with pytest.raises(ConfigError, match="which are: /photographs"):
         check_reach(params, ELSEWHERE, tmp_path / "other")
+
+
+def test_a_set_that_jobs_cannot_reach_is_refused_and_below_a_mounted_volume_allowed(tmp_path: Path) -> None:
+    params = checkout(tmp_path, evaluate=MOUNTED)
+    for path, allowed in (("/photographs/camvid", True), ("/data/camvid", False)):
+        own = EvaluateConfig(models=("S",), sets=(SetConfig(name="camvid", path=path),))
+        changed = params.model_copy(update={"evaluate": own})
+        if allowed:
+            check_reach(changed, ELSEWHERE, tmp_path)
+            continue
+        with pytest.raises(ConfigError, match=r"evaluate\.sets\[0\]\.path: '/data/camvid': .*which are: /photographs"):
+            check_reach(changed, ELSEWHERE, tmp_path)
+        check_reach(changed, Settings(store="s3://bucket"), tmp_path)
 
 
 def test_stages_that_read_from_the_store_alone_may_be_elsewhere(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from dinov2.settings import Settings
 from dinov2.stages import files, register
 from dinov2.stages.context import Context
 from dinov2.stages.params import load_params
-from dinov2.storage import file_sha256, write_json
+from dinov2.storage import file_sha256, write_json, write_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -51,6 +51,7 @@ def _context(root: Path) -> Context:
     torch.manual_seed(0)
     save_backbone(root / "weights" / "S.safetensors", create_model("vit_tiny", patch_size=8, depth=1))
     write_json(root / "metrics" / "evaluate" / "S.json", _metrics(0.75))
+    write_text(root / "reports" / "S.md", "| flowers | Nearest neighbours, k = 20 | accuracy | 75.0% (70.0–80.0) |\n\n")
     (root / "data").mkdir()
     (root / "data" / "manifest.parquet").write_bytes(b"a manifest")
     shutil.copy(REPOSITORY / "params.yaml", root)
@@ -223,7 +224,7 @@ def test_the_version_says_where_it_comes_from_and_holds_no_pickle(context: Conte
     assert not [path for path in kept if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
     assert not [path for path in kept if path.read_bytes()[:2] in (b"\x80\x04", b"\x80\x05")]  # how pickles begin
     card = next(path for path in kept if path.name == "card.md").read_text()
-    assert "| flowers (4 classes, 20 test images) | knn | 75.0 (70.0–80.0) | 40.0 (35.0–45.0) |" in card
+    assert "| flowers | Nearest neighbours, k = 20 | accuracy | 75.0% (70.0–80.0) |\n\n## Use" in card
 
 
 def test_a_version_comes_back_as_the_file_it_was_made_from(context: Context, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ class Contender(BaseModel):
         manifest_sha256: of the manifest that it was evaluated on when it was registered.
         run: the recorded run that made it; empty where none is recorded.
         commit: that run's, or the workspace's when it was registered.
-        figures: names of the accuracies that it was registered with.
+        figures: names of the metrics that it was registered with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dinov2.errors import UserError
 from dinov2.registry.client import connect, waited_for
 from dinov2.registry.fetch import PREFIX, WEIGHTS_TAG, find_version
-from dinov2.registry.figures import ACCURACY
+from dinov2.registry.figures import is_figure
 from dinov2.registry.promotion.comparison import Contender
 from dinov2.settings import Settings
 
@@ -39,24 +39,24 @@ def contender(uri: str, settings: Settings, root: Path) -> Contender:
         manifest_sha256=found.tags[MANIFEST_TAG],
         run=found.tags.get(RUN_TAG, ""),
         commit=found.tags.get(COMMIT_TAG, ""),
-        figures=tuple(_accuracies(found, settings, root)),
+        figures=tuple(_registered(found, settings, root)),
     )
 
 
-def accuracies(model: str, version: str, settings: Settings, root: Path) -> dict[str, float]:
-    """The accuracies that a version was registered with, by name.
+def registered(model: str, version: str, settings: Settings, root: Path) -> dict[str, float]:
+    """The metrics that a version was registered with, by name.
 
     Raises:
         UserError: MLflow has no such version.
         UnreachableError: MLflow stays away.
     """
-    return _accuracies(find_version(f"{PREFIX}{model}/{version}", settings, root), settings, root)
+    return _registered(find_version(f"{PREFIX}{model}/{version}", settings, root), settings, root)
 
 
-def _accuracies(version: "ModelVersion", settings: Settings, root: Path) -> dict[str, float]:
+def _registered(version: "ModelVersion", settings: Settings, root: Path) -> dict[str, float]:
     client, run_id = connect(settings, root), version.run_id
     measured = waited_for(lambda: client.get_run(run_id), settings, root).data.metrics if run_id else {}
-    return {name: value for name, value in sorted(measured.items()) if name.endswith(f".{ACCURACY}")}
+    return {name: value for name, value in sorted(measured.items()) if is_figure(name)}
 
 
 def aliases(model: str, settings: Settings, root: Path) -> dict[str, str]:

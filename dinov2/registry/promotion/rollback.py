@@ -5,7 +5,7 @@ from pathlib import Path
 from dinov2.errors import UserError
 from dinov2.registry.client import connect, waited_for
 from dinov2.registry.promotion.case import KEY, STATE, begin
-from dinov2.registry.promotion.contenders import CHAMPION, PREVIOUS, accuracies, aliases
+from dinov2.registry.promotion.contenders import CHAMPION, PREVIOUS, aliases, registered
 from dinov2.registry.promotion.notes import DECISION_FILE, note, now, spelt
 from dinov2.registry.promotion.turn import one_at_a_time
 from dinov2.settings import Settings
@@ -49,7 +49,7 @@ def _roll_back(model: str, who: str, why: str, settings: Settings, root: Path) -
     tags = {STATE: ROLLED_BACK, f"{KEY}.model": model, f"{KEY}.candidate": previous, f"{KEY}.champion": champion}
     tags |= {f"{KEY}.who": who, f"{KEY}.why": why}
     content = {"decision": ROLLED_BACK, "model": model, "from": champion, "to": previous, "who": who, "why": why}
-    figures = {version: accuracies(model, version, settings, root) for version in (champion, previous)}
+    figures = {version: registered(model, version, settings, root) for version in (champion, previous)}
     name = f"roll back {model} to version {previous}"
     run_id = waited_for(lambda: begin(client, name, tags, settings, root), settings, root).info.run_id
     said = f"{ROLLED_BACK} from version {champion} to {previous} by {who}: {why}"

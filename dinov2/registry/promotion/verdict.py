@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from math import isfinite
 
-from dinov2.evaluation.figure import Figure
+from dinov2.evaluation import printed
+from dinov2.evaluation.figure import Figure, metric_of
 from dinov2.evaluation.paired import Difference, mean
 from dinov2.registry.promotion.comparison import Comparison
 from dinov2.registry.promotion.config import PromotionConfig
@@ -58,38 +59,34 @@ def _whole(figure: Figure, comparison: Comparison) -> bool:
 
 
 def _gains(rules: PromotionConfig, figures: tuple[Figure, ...]) -> Finding:
-    rule = f"{rules.metric} gains at least {_points(rules.minimum_gain)}"
+    rule = f"{rules.metric} gains at least {printed.gain(metric_of(rules.metric), rules.minimum_gain)}"
     parts = [figure.difference for figure in figures if rules.measures(figure.name)]
     known = [part for part in parts if part]
     if not known or len(known) < len(parts):
         return Finding(rule, False, f"{rules.metric}: the gain is missing")
     value, low, high = mean(known)
     judged = low if rules.judged_by == "interval" else value
-    return Finding(rule, judged >= rules.minimum_gain - SLACK, f"{rules.metric}: {_spelt(value, low, high)}")
+    says = f"{rules.metric}: {_spelt(rules.metric, value, low, high)}"
+    return Finding(rule, judged >= rules.minimum_gain - SLACK, says)
 
 
 def _keeps(rules: PromotionConfig, figures: tuple[Figure, ...]) -> Finding:
-    rule = f"no figure loses more than {_points(rules.tolerance, signed=False)}"
+    rule = f"no accuracy loses more than {100 * rules.tolerance:.1f} points, and no other figure is worse"
     losses = [
-        f"{figure.name}: {_spelt(by.value, by.low, by.high) if by else 'the gain is missing'}"
+        f"{figure.name}: {_spelt(figure.name, by.value, by.low, by.high) if by else 'the gain is missing'}"
         for figure in figures
-        if (by := figure.difference) is None or not _judged(rules, by) >= -rules.tolerance - SLACK
+        if (by := figure.difference) is None or _loses(rules, figure, by)
     ]
     return Finding(rule, not losses, "; ".join(losses) or "none does")
 
 
-def _judged(rules: PromotionConfig, by: Difference) -> float:
-    return by.low if rules.judged_by == "interval" else by.value
+def _loses(rules: PromotionConfig, figure: Figure, by: Difference) -> bool:
+    """Whether it is worse than it may be; what is no accuracy, and has a unit of its own, must not be worse at all."""
+    if figure.verdict is not None:
+        return figure.verdict == "worse"
+    return not (by.low if rules.judged_by == "interval" else by.value) >= -rules.tolerance - SLACK
 
 
-def _spelt(value: float, low: float, high: float) -> str:
-    return f"{_points(value)} ({_signed(low)} to {_signed(high)})"
-
-
-def _points(value: float, signed: bool = True) -> str:
-    """Percentage points."""
-    return f"{_signed(value) if signed else f'{100 * value:.1f}'} points"
-
-
-def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+def _spelt(name: str, value: float, low: float, high: float) -> str:
+    metric = metric_of(name)
+    return f"{printed.gain(metric, value)} ({printed.reach(metric, low, high)})"

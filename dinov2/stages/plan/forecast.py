@@ -62,7 +62,7 @@ def forecast(context: Context, targets: Sequence[str] = ()) -> Forecast:
         for piece in pieces_of(context, outlook, found):
             place = place_of(context, cluster, piece.job)
             planned.append(Planned(outlook, piece, place, _estimate(outlook, piece, place, rates)))
-    unscanned = tuple(name for name in (files.SOURCES, files.GIVEN) if not context.path(name).is_file())
+    unscanned = tuple(name for name in (files.SOURCES, files.GIVEN, files.SETS) if not context.path(name).is_file())
     return Forecast(len(stages), tuple(planned), unscanned)
 
 

@@ -60,11 +60,22 @@ def pieces_of(context: Context, outlook: Outlook, all_: Sequence[Outlook]) -> li
         return [*_learning(context), *_curation(context, outlook, work)]
     if stage in STEPS:
         return list(_curation(context, outlook, work))
-    if not shape(stage, context.settings, context.root).elsewhere or stage != "evaluate":
-        return [Piece(None, work)]
-    if outlook.made:
-        return [Piece(whole_job.job_of(context, stage, *outlook.item), work)]
-    return [_keyless(f"{stage} {outlook.item[0]}", stage, work)]
+    return list(_evaluation(context, outlook, work)) if stage == "evaluate" else [Piece(None, work)]
+
+
+def _evaluation(context: Context, outlook: Outlook, work: Effort) -> Iterator[Piece]:
+    """What indexes share out, and then the rest, which is a job where jobs are elsewhere."""
+    stage, item, own = outlook.stage, outlook.item[0], shape(outlook.stage, context.settings, context.root)
+    if own.indexes > 1 and outlook.made:
+        yield Piece(whole_job.shares_of(context, stage, item, own.indexes), work)
+    elif own.indexes > 1:
+        yield _keyless(f"{stage} {item} ahead", stage, work, own.indexes)
+    if not own.elsewhere:
+        yield Piece(None, work)
+    elif outlook.made:
+        yield Piece(whole_job.job_of(context, stage, item), work)
+    else:
+        yield _keyless(f"{stage} {item}", stage, work)
 
 
 def _training(context: Context, outlook: Outlook, all_: Sequence[Outlook]) -> Piece:

@@ -47,6 +47,18 @@ def test_scores_come_with_their_intervals_as_a_table_of_their_own(made: Path) ->
     assert "| labelled | linear | model | 33.9 |" in str(found["evaluate-s"].data)
 
 
+def test_every_metric_on_other_sets_has_its_unit(made: Path) -> None:
+    path = made / "metrics/evaluate/S.json"
+    numbers = {"rooms": {"depth": {"rmse": {"value": 0.4, "low": 0.3, "high": 0.5, "random": 0.9}}}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"numbers": numbers}))
+    found = artifacts(made, "evaluate@S")
+    assert rows(found["evaluate-s-sets"]) == [
+        {"set": "rooms", "protocol": "depth", "metric": "rmse", "value": "0.400 m", "low": "0.300 m", "high": "0.500 m",
+         "random": "0.900 m", "pixels": ""}
+    ]  # fmt: skip
+    assert "numbers." not in str(found["evaluate-s"].data)
+
+
 def test_a_stage_says_what_it_took_and_where_more_is(made: Path) -> None:
     cost = Cost(1.25)
     page = str(

@@ -115,3 +115,34 @@ def test_a_rule_that_is_none_is_refused(tmp_path: Path, content: str, fault: str
     (tmp_path / "rules.yaml").write_text(content)
     with pytest.raises(ConfigError, match=fault):
         load_rules(tmp_path)
+
+
+def metres(gain: float, verdict: str | None, **changes: object) -> Figure:
+    return figure("rooms.depth.rmse", gain, p=None, verdict=verdict, **changes)
+
+
+def test_what_is_no_accuracy_must_not_be_worse_however_little_it_is() -> None:
+    rooms = (*NAMES, "rooms.depth.rmse")
+    accuracies = [figure(name) for name in NAMES]
+    cases = {metres(0.3, "better"): True, metres(-0.3, "cannot tell"): True, metres(-0.001, "worse"): False}
+    for found, holds in cases.items():
+        said = reasons(*accuracies, found, old=rooms, new=rooms)
+        assert ("rooms.depth.rmse: −0.001 m (−0.011 to +0.009)" in said) is not holds
+        assert (said == "") is holds
+    assert "rooms.depth.rmse is missing" in reasons(*accuracies, new=rooms)
+    assert "rooms.depth.rmse: the gain is missing" in reasons(*accuracies, metres(0.1, None), old=rooms, new=rooms)
+
+
+def test_any_metric_may_be_the_one_that_must_gain_in_its_own_unit() -> None:
+    rules = RULES.model_copy(update={"metric": "rooms.depth.rmse", "minimum_gain": 0.05})
+    assert reasons(metres(0.06, "better"), rules=rules, old=(), new=("rooms.depth.rmse",)).count("without figures") == 1
+    names = ("rooms.depth.rmse",)
+    assert reasons(metres(0.06, "better"), rules=rules, old=names, new=names) == ""
+    assert reasons(metres(0.04, "better"), rules=rules, old=names, new=names) == (
+        "rooms.depth.rmse: +0.040 m (+0.030 to +0.050)"
+    )
+
+
+def test_the_mean_over_sets_that_was_measured_does_not_count_twice() -> None:
+    assert not RULES.measures("mean.knn.accuracy")
+    assert RULES.model_copy(update={"metric": "mean.knn.accuracy"}).measures("mean.knn.accuracy")

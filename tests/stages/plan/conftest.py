@@ -56,7 +56,7 @@ def done(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One in which all is up to date: the tables of images are real, whatever else stages write is not."""
     root = tmp_path_factory.mktemp("done") / "checkout"
     shutil.copytree(fresh, root)
-    for name in (*_outputs(root), files.SOURCES, files.GIVEN):
+    for name in (*_outputs(root), files.SOURCES, files.GIVEN, files.SETS):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(f"{name}\n")
     row = {"uri": "a.png", "sha256": "0" * 64, "width": 64, "height": 64, "bytes": 9, "source": "pool", "role": "pool"}

@@ -97,7 +97,7 @@ def test_where_nothing_has_run_all_would_in_the_order_of_the_graph(
     assert "embed: unknown: the number of images is not known before ingest" in shown
     assert "distill@B, distill@L: trained along with distill@S" in shown
     assert "no rate of a CPU was measured" in shown
-    assert "data/sources.json, data/weights.json: not there" in shown
+    assert "data/sources.json, data/weights.json, data/sets.json: not there" in shown
     assert "`dinov2 scan` writes them" in shown
     assert _files(fresh) == before
 
