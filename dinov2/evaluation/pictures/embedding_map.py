@@ -19,6 +19,8 @@ MOST = 2000
 FEWEST = 5
 COMPONENTS = 50
 PERPLEXITY = 30.0
+ALIKE = 1e-6
+"""Features of unit length that differ less are the same but for rounding; t-SNE would divide by how they differ."""
 SIDE, THUMBNAIL, MARGIN = 720, 56, 32
 NAMED = 16
 """With more classes than these, colours say little and have no legend."""
@@ -27,7 +29,8 @@ NAMED = 16
 def plane(features_nd: np.ndarray, seed: int) -> np.ndarray:
     """(N, 2) float32: t-SNE (van der Maaten and Hinton 2008) of features of length 1, on their 50 principal components.
 
-    It begins at the first two of these, so that groups keep their places relative to each other.
+    It begins at the first two of these, so that groups keep their places relative to each other. Where a model sees no
+    difference between the images, all are at one place.
 
     Args:
         features_nd: of 5 to 2000 images.
@@ -42,9 +45,12 @@ def plane(features_nd: np.ndarray, seed: int) -> np.ndarray:
     lengths_n1 = np.linalg.norm(features_nd.astype(np.float64), axis=1, keepdims=True)
     units_nd = features_nd / np.maximum(lengths_n1, 1e-12)
     mean_d, components_kd = principal(units_nd, min(COMPONENTS, features_nd.shape[1]))
+    offsets_nk = (units_nd - mean_d) @ components_kd.T
+    if np.abs(offsets_nk).max() < ALIKE:
+        return np.zeros((count, 2), np.float32)
     layout = TSNE(2, perplexity=min(PERPLEXITY, (count - 1) / 3), init="pca", random_state=seed)
     with threadpool_limits(1):  # sums over threads would differ from run to run
-        return layout.fit_transform((units_nd - mean_d) @ components_kd.T)
+        return layout.fit_transform(offsets_nk)
 
 
 def map_picture(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dinov2.evaluation.backbones import Backbone
+from dinov2.evaluation.measure import protocols_of
 from dinov2.evaluation.pictures.of_tasks import collector, of_classes, of_pixels, of_retrieval
 from dinov2.evaluation.pictures.picture import Picture
 from dinov2.evaluation.pictures.predictions import Collector
@@ -13,8 +14,13 @@ from dinov2.evaluation.tasks.problem import Problem, of_folder
 
 
 def watchers(task: Judged, asked: Sequence[str]) -> dict[str, Collector]:
-    """What has to see the predictions of each protocol while a task is measured, for `pictures` to show some."""
-    return {name: collector(task) for name in asked} if isinstance(task, Dense | Depth) else {}
+    """What has to see the predictions of each protocol while a task is measured, for `pictures` to show some.
+
+    Args:
+        task: the set.
+        asked: as `measure` takes them; none is all that are usual.
+    """
+    return {name: collector(task) for name in protocols_of(task, asked)} if isinstance(task, Dense | Depth) else {}
 
 
 def pictures(

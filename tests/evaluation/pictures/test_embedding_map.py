@@ -23,6 +23,12 @@ def test_what_is_alike_lies_together_and_again_so():
     np.testing.assert_allclose(plane(1000 * features, 0), found, atol=1e-2 * np.abs(found).max())  # lengths say nothing
 
 
+def test_a_model_that_sees_no_difference_has_all_at_one_place():
+    features = np.random.default_rng(0).normal(size=16) + 1e-9 * np.random.default_rng(1).normal(size=(20, 16))
+    for same in (features, np.zeros((20, 16))):
+        np.testing.assert_array_equal(plane(same, 0), np.zeros((20, 2)))
+
+
 @pytest.mark.parametrize("count", [4, 2001])
 def test_too_few_and_too_many_are_refused(count):
     with pytest.raises(DataError, match=f"a map of {count} images; allowed: 5 to 2000"):
