@@ -62,7 +62,7 @@ def served(workspace: Workspace, page: Page) -> Iterator[Up]:  # noqa: ARG001  s
     context = with_images(workspace)
     register_version(context, seed=0, sees=False)
     connect(context.settings, root).set_registered_model_alias(MODEL, CHAMPION, "1")
-    for folder in ("metrics", "registry", "reports", "weights"):
+    for folder in ("metrics", "plots", "registry", "reports", "weights"):
         shutil.rmtree(root / folder)
     save(root / "given.safetensors", seed=1, sees=True)
     workspace.write("given.csv", "iteration,loss\n" + "".join(f"{n},{8 * 0.99**n:.3f}\n" for n in range(200)))

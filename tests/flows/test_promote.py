@@ -73,7 +73,7 @@ def test_a_person_decides_with_the_comparison_in_front_and_the_alias_moves(promo
         promotions.wait_for_form(run)
     running.kill("worker")
     page = promotions.shown(better)
-    assert "photos.knn.accuracy | 100.0 | 50.0 | +50.0" in page
+    assert "photos.knn.accuracy | 100.0% | 50.0% | +50.0 points" in page
     # A person may refuse what the rules allow.
     assert promotions.answer(equal, approve=False, reason="no better", name="Ann Lee") == "ACCEPT"
     assert promotions.answer(better, approve=True, reason="it sees", name="Bo") == "ACCEPT"
