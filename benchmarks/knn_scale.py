@@ -1,6 +1,6 @@
 """How long nearest neighbours take at a size that is too large to try: a slope measured on parts of it.
 
-    python -m benchmarks.knn_scale                                # a minute on 2 cores: 2048 queries, width 1024
+    python -m benchmarks.knn_scale                                # half a minute on 2 cores: 2048 queries, width 1024
     python -m benchmarks.knn_scale --device cuda --queries 8192 --banks 100000 200000 400000
     python -m benchmarks.knn_scale --faiss --json                 # beside faiss, which promises no order among equals
 
