@@ -7,9 +7,8 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 # Your own images: make demo DATA=photos [CURATED="trusted more-trusted"]. Empty: what params.yaml says.
 DATA ?=
 CURATED ?=
-# Of the slow tests: folders (empty: all), and which by their marks.
+# Of the slow tests; empty: all.
 TESTS ?=
-SLOW ?= slow
 
 .PHONY: demo up test test-slow lint k8s-check install clean help
 
@@ -30,8 +29,8 @@ up: $(INSTALLED) ## the Prefect and MLflow servers, and a worker that serves the
 test: $(INSTALLED) ## the fast tests, minutes
 	@$(RUN) pytest -m "not slow"
 
-test-slow: $(INSTALLED) ## whole pipelines, servers and faults; TESTS=folders takes some, SLOW="slow and not nightly" the shorter
-	@$(RUN) pytest -m "$(SLOW)" $(TESTS)
+test-slow: $(INSTALLED) ## whole pipelines, servers and faults; TESTS=folders takes some
+	@$(RUN) pytest -m slow $(TESTS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	@$(RUN) ruff check .

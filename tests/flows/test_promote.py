@@ -53,7 +53,6 @@ def promotions(workspace: Workspace) -> Iterator[Promotions]:
 
 
 @pytest.mark.slow
-@pytest.mark.nightly
 def test_a_person_decides_with_the_comparison_in_front_and_the_alias_moves(promotions: Promotions) -> None:
     running = promotions.up
     # No champion yet: a person is asked all the same, and an answer without a name is none.

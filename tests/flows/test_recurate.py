@@ -113,7 +113,6 @@ def artifacts(root: Path, key: str) -> list[str]:
         ]
 
 
-@pytest.mark.nightly
 def test_only_good_data_are_recorded_and_only_those_that_moved_are_trained_on(workspace: Workspace) -> None:
     workspace.write("curate.py", CURATE)
     prepared(workspace, curation() | {"pretrain": TRAINING})

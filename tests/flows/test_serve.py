@@ -47,7 +47,6 @@ def _create(running: Up, **form: Any) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.nightly
 def test_runs_of_the_form_have_clones_that_a_dead_worker_and_retries_do_not_harm(workspace: Workspace) -> None:
     root = workspace.root
     waiting = f"echo began >> {root}/began; while ! test -e {root}/go_on; do sleep 0.1; done; echo two"

@@ -59,7 +59,6 @@ def test_in_a_clone_nothing_runs_and_after_one_parameter_only_what_depends_on_it
     assert ran(run(root, "dvc", "repro")) == {"evaluate@S", "register@S", "report"}
 
 
-@pytest.mark.nightly
 def test_without_any_cache_dvc_alone_runs_all_again_to_the_same_lock_and_the_bytes_of_the_version(
     walked: Path, tmp_path: Path
 ) -> None:

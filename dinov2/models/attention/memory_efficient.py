@@ -12,8 +12,6 @@ from dinov2.models.packing import Layout
 if TYPE_CHECKING:
     from xformers.ops.fmha import BlockDiagonalMask
 
-WHY = "xFormers picks its kernel in ways that cannot be traced"
-
 
 @lru_cache(maxsize=64)
 def block_diagonal(layout: Layout, device: torch.device) -> "BlockDiagonalMask":
@@ -28,7 +26,8 @@ def block_diagonal(layout: Layout, device: torch.device) -> "BlockDiagonalMask":
 def attend(qkv_t3hd: Tensor, layout: Layout) -> Tensor:
     """See `Backend.attend`."""
     if torch.compiler.is_compiling():  # a decorator would have every command load the compiler, a second each
-        return torch.compiler.disable(_attend, reason=WHY)(qkv_t3hd, layout)
+        reason = "xFormers picks its kernel in ways that cannot be traced"
+        return torch.compiler.disable(_attend, reason=reason)(qkv_t3hd, layout)
     return _attend(qkv_t3hd, layout)
 
 
