@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dinov2.curation.deduplicate import Thresholds, deduplicate
+from dinov2.curation.deduplicate import TRAINING, Thresholds, deduplicate
 from dinov2.curation.deduplicate import fill as fill_share
 from dinov2.curation.workplace import Described, Workplace
 from dinov2.stages import files
@@ -12,7 +12,7 @@ from dinov2.stages.curation_job import in_advance
 from dinov2.stages.described import Embedding, described, embedding, leave, workplace
 from dinov2.storage import write_json
 
-TRAINING, HELD_OUT = "role IN ('pool', 'curated')", "role = 'evaluation'"
+HELD_OUT = "role = 'evaluation'"
 
 
 def run(context: Context) -> None:

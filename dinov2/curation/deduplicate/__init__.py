@@ -2,6 +2,6 @@
 
 from dinov2.curation.deduplicate.deduplicate import deduplicate, fill
 from dinov2.curation.deduplicate.graph import Thresholds
-from dinov2.curation.deduplicate.outcome import DUPLICATES
+from dinov2.curation.deduplicate.outcome import DUPLICATES, TRAINING
 
-__all__ = ["DUPLICATES", "Thresholds", "deduplicate", "fill"]
+__all__ = ["DUPLICATES", "TRAINING", "Thresholds", "deduplicate", "fill"]

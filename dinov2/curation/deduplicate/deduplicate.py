@@ -25,6 +25,7 @@ def deduplicate(
     """Keep one image of each component of copies, and none of a component that touches an evaluation image.
 
     The image kept is a curated one if there is one, then the one with most pixels, then the first by key.
+    Images of equal vectors are copies, however many they are; the `k` neighbours of an image are distinct vectors.
 
     Args:
         manifest: Parquet file of all images.

@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from dinov2.curation.components import DisjointSets
 from dinov2.curation.config import DeduplicateConfig
+from dinov2.curation.deduplicate.equal import Equal, equal_rows
+from dinov2.curation.deduplicate.without import Without
 from dinov2.curation.lookup import Lookup
 from dinov2.curation.search import Pairs
 from dinov2.curation.workplace import Described, Workplace
@@ -25,11 +27,45 @@ class Thresholds:
     leaks: float
 
 
-def copies(training: Described, config: DeduplicateConfig, above: float, place: Workplace) -> Lookup:
-    """Pairs of rows of `training` that are copies, among the k nearest of each."""
-    keep = place.keep.within("copies", training.digest, config.k, above)
+@dataclass(frozen=True)
+class Copies:
+    """Pairs of rows that are copies: the equal ones, and what a search finds among distinct vectors.
+
+    A search for the neighbours of m equal vectors would compare m^2 pairs.
+
+    Attributes:
+        equal: rows with the vector of an earlier one.
+        distinct: the vectors without these.
+        lookup: of neighbours, numbered as in `distinct`.
+    """
+
+    equal: Equal
+    distinct: Without
+    lookup: Lookup
+
+    def pairs(self) -> Iterator[Pairs]:
+        """All pairs; what is kept already is read, the rest is found."""
+        for start in range(0, len(self.equal.row), BLOCK):
+            row, first = (each[start : start + BLOCK] for each in (self.equal.row, self.equal.first))
+            yield Pairs(row, first, np.ones(len(row), np.float32))
+        for block in self.lookup.pairs():
+            yield Pairs(self.distinct.rows(block.query), self.distinct.rows(block.neighbour), block.similarity)
+
+    def fill(self, index: int, indexes: int) -> None:
+        """Find and keep the share of one of the `indexes` of a job."""
+        self.lookup.fill(index, indexes)
+
+
+def copies(training: Described, config: DeduplicateConfig, above: float, place: Workplace) -> Copies:
+    """Pairs of rows of `training` that are copies, among the k nearest distinct vectors of each."""
+    equal = equal_rows(training, place)
+    distinct = Without(training.vectors, equal.row)
+    keep, vectors = place.keep.within("copies", training.digest, config.k, above), training.vectors
+    if len(equal.row):
+        keep, vectors = keep.within("distinct"), distinct
     # Each is the nearest neighbour of itself.
-    return Lookup("copies", training.vectors, training.vectors, config.k + 1, config.search, keep, above, place.gpus)
+    lookup = Lookup("copies", vectors, vectors, config.k + 1, config.search, keep, above, place.gpus)
+    return Copies(equal, distinct, lookup)
 
 
 def leaks(

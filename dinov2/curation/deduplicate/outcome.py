@@ -12,6 +12,7 @@ from dinov2.curation.vectors import Vectors
 from dinov2.data.tables import stream
 
 TRAINING = "role IN ('pool', 'curated')"
+"""Rows of a manifest that are trained on, in SQL."""
 
 DUPLICATES = pa.schema(
     [

@@ -186,6 +186,29 @@ def test_indexes_of_a_job_leave_nothing_to_search(
     assert again.duplicates.equals(before.duplicates)
 
 
+@pytest.mark.parametrize("indexes", [1, 3])
+def test_equal_vectors_give_the_same_bytes_in_any_order_and_for_any_indexes(
+    run: Callable[..., Found], place: Workplace, tmp_path: Path, indexes: int
+) -> None:
+    random = np.random.default_rng(0)
+    vectors = around(random.standard_normal((20, 16)), 0)[random.integers(0, 20, 400)]
+    rows = rows_of(["pool"] * 360 + ["evaluation"] * 40)
+
+    def filled(training: Described, held_out: Described) -> None:
+        for index in range(indexes):
+            fill(training, held_out, CONFIG, ABOVE, place, index, indexes)
+
+    def written() -> list[bytes]:
+        return [(tmp_path / name).read_bytes() for name in ("unique.parquet", "duplicates.parquet")]
+
+    assert max(map(int, run(rows, vectors).metrics["components"])) < 60
+    expected = written()
+    place.keep.store.delete("curation")
+    order = random.permutation(400)
+    run([rows[n] for n in order], vectors[order], before=filled)
+    assert written() == expected
+
+
 def test_what_is_kept_is_named_by_the_images_that_it_depends_on(
     place: Workplace, described: Callable[..., Described]
 ) -> None:
@@ -193,8 +216,9 @@ def test_what_is_kept_is_named_by_the_images_that_it_depends_on(
     for training, held_out in ((one, held), (one, more), (other, held)):
         fill(training, held_out, CONFIG, ABOVE, place, 0, 1)
     kept = [name for name in place.keep.store.list("curation") if name.endswith(".npz")]
-    # Copies of two sets, and leaks of three pairs of sets: another evaluation set is no reason to search for copies.
-    assert len(kept) == 5
+    # Equal vectors and copies of two sets, and leaks of three pairs of sets: another evaluation set is no reason to
+    # search for copies.
+    assert len(kept) == 7
 
 
 def test_finds_the_planted_copies_of_the_sample(sample_store: Store, run: Callable[..., Found]) -> None:
