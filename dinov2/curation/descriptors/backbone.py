@@ -26,7 +26,7 @@ class BackboneDescriptor:
         device: what to compute on.
 
     Raises:
-        DataError: the weights file is missing or damaged.
+        DataError: the weights file is missing or damaged; or, when images are embedded, gives no finite numbers.
         ConfigError: the resolution is not a multiple of the patch.
     """
 
@@ -35,7 +35,7 @@ class BackboneDescriptor:
     def __init__(self, config: BackboneConfig, root: Path, device: torch.device) -> None:
         path = root / config.weights
         model = load_backbone(path).to(device)
-        self._cls = Alone(model, device)
+        self._cls, self._told = Alone(model, device), f"embed: backbone: weights: {config.weights!r}: vectors"
         patch = model.patch_size
         if config.resolution % patch:
             raise ConfigError(f"embed: backbone: resolution: {config.resolution}: not a multiple of the patch, {patch}")
@@ -45,4 +45,5 @@ class BackboneDescriptor:
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Unit vectors (B, D) float32 of the images' centres; see `Descriptor`."""
-        return unit(self._cls([center_crop(resize_shortest(image, self._side), self._side) for image in images]))
+        views = [center_crop(resize_shortest(image, self._side), self._side) for image in images]
+        return unit(self._cls(views), self._told)

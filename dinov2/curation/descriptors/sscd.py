@@ -45,10 +45,7 @@ class SscdDescriptor:
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Unit vectors (B, D) float32; see `Descriptor`."""
-        found = self._describe([self._view(image) for image in images])
-        if not np.isfinite(found).all():
-            raise DataError(f"{self._fault}: gave a vector with numbers that are not finite")
-        return unit(found)
+        return unit(self._describe([self._view(image) for image in images]), f"{self._fault}: vectors")
 
     def _view(self, image: Pixels) -> Pixels:
         side, (height, width) = self._config.resolution, image.shape[:2]

@@ -138,6 +138,16 @@ def test_backbone_refuses_a_resolution_that_patches_do_not_tile(weights: Path) -
         create_descriptor(config, weights.parent)
 
 
+def test_backbone_says_which_weights_diverged(weights: Path, picture: Callable) -> None:
+    model = load_backbone(weights)
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    save_backbone(weights, model)
+    config = BackboneConfig(kind="backbone", weights=weights.name, resolution=32)
+    with pytest.raises(DataError, match=r"embed: backbone: weights: 'b\.safetensors': vectors: some are not finite"):
+        create_descriptor(config, weights.parent).embed([picture(3)])
+
+
 def test_backbone_says_which_weights_are_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.safetensors"):
         create_descriptor(BackboneConfig(kind="backbone", weights="absent.safetensors"), tmp_path)

@@ -96,7 +96,7 @@ def test_the_digest_is_of_the_content_and_the_preparation(save: Callable, tmp_pa
     ("module", "fault"),
     [
         (Flat(), r"gave \(1,\) for 1 images; wanted \(1, D\) of floats"),
-        (Unnumbered(), "gave a vector with numbers that are not finite"),
+        (Unnumbered(), "vectors: some are not finite: the descriptor's weights are broken"),
         (OfAnotherSize(), r"fails on images \(1, 3, 32, 32\)"),
     ],
 )
