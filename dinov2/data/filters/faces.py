@@ -143,9 +143,10 @@ def _blur(image: Pixels, box: tuple[float, float, float, float]) -> None:
     """Blur a box and a margin of an (H, W, 3) image, in place."""
     x, y, width, height = box
     left, top = max(0, round(x - MARGIN * width)), max(0, round(y - MARGIN * height))
-    right, bottom = round(x + (1 + MARGIN) * width), round(y + (1 + MARGIN) * height)
+    # A detector may place a face beyond any edge, and a negative end of a slice would count from the opposite one.
+    right, bottom = max(0, round(x + (1 + MARGIN) * width)), max(0, round(y + (1 + MARGIN) * height))
     region = image[top:bottom, left:right]
-    if not region.size:  # a detector may place a face beyond the edge
+    if not region.size:
         return
     coarse = cv2.resize(region, (GRID, GRID), interpolation=cv2.INTER_AREA)
     smooth = cv2.GaussianBlur(coarse, (0, 0), GRID / 8)

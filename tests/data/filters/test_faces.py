@@ -98,6 +98,18 @@ def test_a_detector_of_the_users_tells_where_faces_are(
     assert detail(copy[450:500, :30]) < 0.5 * detail(astronaut[450:500, :30])
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("place", [-400, -140, 660])
+def test_a_face_wholly_beyond_an_edge_leaves_the_picture_as_it_is(
+    create: Callable, astronaut: np.ndarray, axis: int, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corner = np.roll([place, 200], axis).tolist()
+    own = create(kind="faces")
+    monkeypatch.setattr(own, "_detect", lambda _: [(*corner, 100.0, 100.0)])
+    copy = decode_rgb(own.change(astronaut, "a" * 64).data)
+    assert np.abs(copy.astype(int) - astronaut).mean() < 4
+
+
 def test_a_file_that_is_no_detector_is_named(create: Callable, tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no network")
     with pytest.raises(ConfigError, match=r"ingest\.filters\.0\.detector: 'text\.onnx': no YuNet file: "):
