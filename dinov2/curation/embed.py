@@ -23,6 +23,9 @@ from dinov2.progress import progress, track
 from dinov2.storage import Store
 
 BATCH = 64
+PIXELS = 2**29
+"""Most that decoded images under way have together, 1.6 GB: 20 photographs of 24 megapixels, so that threads have work,
+or whole batches of images of up to 1.7."""
 
 Read = tuple[Row, dict[int, Pixels]]
 """A row of `missing` with its image, decoded for each `shortest` that is asked for."""
@@ -33,7 +36,8 @@ class Embedder:
     """Computes the vectors that the store lacks; those that are there are never computed again.
 
     Vectors belong to the bytes of an image: however many keys share them, they are read and embedded once. Whatever the
-    size of the manifest, memory holds `memory_gib` of tables and a few shards.
+    size of the manifest and of its images, memory holds `memory_gib` of tables, a shard of each descriptor, `PIXELS` of
+    decoded images beside the batch that is embedded, and what each thread needs to decode one.
 
     Args:
         reader: fetches an image's bytes.
@@ -111,7 +115,14 @@ class Embedder:
         """Embed the images of `wanted` that `have_0`, `have_1` ... lack; give how many are wanted."""
         wanted, missing = create_missing(connection, len(descriptors))
         shards = [_Shard(self.store, self.shard_size, *each) for each in enumerate(descriptors)]
-        read = in_batches(partial(self._read, descriptors), missing_rows(connection), BATCH, self.threads)
+        read = in_batches(
+            partial(self._read, descriptors),
+            missing_rows(connection),
+            BATCH,
+            self.threads,
+            weigh=partial(_pixels, descriptors),
+            most=PIXELS,
+        )
         with progress(what, wanted, done=wanted - missing) as shown:
             for batch in read:
                 for shard in shards:
@@ -122,8 +133,17 @@ class Embedder:
         return wanted
 
     def _read(self, descriptors: Sequence[Descriptor], row: Row) -> Read:
-        sides = {each.shortest for each, lacks in zip(descriptors, row["lacks"], strict=True) if lacks}
-        return row, read_sizes(self.reader, row, sides)
+        return row, read_sizes(self.reader, row, _sides(descriptors, row))
+
+
+def _sides(descriptors: Sequence[Descriptor], row: Row) -> set[int]:
+    """What a row of `missing` is decoded for."""
+    return {each.shortest for each, lacks in zip(descriptors, row["lacks"], strict=True) if lacks}
+
+
+def _pixels(descriptors: Sequence[Descriptor], row: Row) -> int:
+    """Most that its images have: only a JPEG is decoded smaller than it is."""
+    return row["width"] * row["height"] * len(_sides(descriptors, row))
 
 
 class _Shard:

@@ -23,7 +23,7 @@ def create_missing(connection: duckdb.DuckDBPyConnection, catalogues: int) -> tu
     lacks = [f"have_{number}.sha256 IS NULL" for number in range(catalogues)]
     joins = [f"LEFT JOIN have_{number} ON have_{number}.sha256 = wanted.sha256" for number in range(catalogues)]
     connection.execute(
-        f"CREATE TABLE missing AS SELECT wanted.sha256, key, source, uri, [{', '.join(lacks)}] AS lacks "
+        f"CREATE TABLE missing AS SELECT wanted.sha256, key, source, uri, width, height, [{', '.join(lacks)}] AS lacks "
         f"FROM wanted {' '.join(joins)} WHERE {' OR '.join(lacks)}"
     )
     # Their memory is wanted for the sort that follows.

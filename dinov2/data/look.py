@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dinov2.data.config import IngestConfig
+from dinov2.data.doubts import DOUBT, FOLDER
 from dinov2.data.examine import examine
 from dinov2.data.filters import Filter
 from dinov2.data.looked import LOOKED, Looked
@@ -52,15 +53,14 @@ def look_at(
         read: the bytes behind a uri.
         config: bounds.
         filters: in their order.
-        kept: what is known.
+        kept: what is known. What is doubted of it does not count; doubts that prove wrong are removed.
         folder: for local files.
         threads: that read and judge.
         index: which share of the files.
         indexes: how many shares there are.
     """
     query = UNKNOWN.format(index=index, indexes=indexes)
-    kept.bring(folder / "kept")
-    tables.read_parquet(str(folder / "kept")).create_view("kept", replace=True)
+    _bring(kept, tables, folder / "kept")
     total, unknown = (_count(tables, each) for each in ("SELECT * FROM named WHERE reason IS NULL", query))
     look = partial(examine, read=read, config=config, filters=filters)
     with (
@@ -76,9 +76,23 @@ def look_at(
                 _keep(waiting, kept, new)
                 waiting, since = [], time.monotonic()
         _keep(waiting, kept, new)
-    tables.read_parquet([str(folder / part) for part in ("kept", "new")]).create_view("found", replace=True)
+    tables.read_parquet(str(folder / "new")).create_view("new", replace=True)
     # Two ingests at once may have looked at the same file.
-    tables.execute("CREATE OR REPLACE VIEW looked AS SELECT DISTINCT ON (uri, size, version) * FROM found")
+    tables.execute("""
+        CREATE OR REPLACE VIEW looked AS
+        SELECT DISTINCT ON (uri, size, version) * FROM (SELECT * FROM kept UNION ALL SELECT * FROM new)
+    """)
+    for (doubt,) in tables.execute(f"SELECT doubt FROM doubted SEMI JOIN new ON doubt = {DOUBT}").fetchall():
+        kept.store.delete(doubt)
+
+
+def _bring(kept: Looked, tables: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make the table `doubted`, and the view `kept` of the rows that are known and not doubted."""
+    kept.bring(path)
+    doubts = kept.store.list(FOLDER)
+    tables.execute("CREATE OR REPLACE TABLE doubted AS SELECT unnest(?::VARCHAR[]) AS doubt", [doubts])
+    tables.read_parquet(str(path)).create_view("brought", replace=True)
+    tables.execute(f"CREATE OR REPLACE VIEW kept AS SELECT * FROM brought ANTI JOIN doubted ON doubt = {DOUBT}")
 
 
 def _keep(rows: list[dict[str, Any]], kept: Looked, new: pq.ParquetWriter) -> None:

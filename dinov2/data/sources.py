@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from dinov2.data.config import IngestConfig, Role, SourceConfig
+from dinov2.data.doubts import doubt
 from dinov2.data.entries import Entry, Source
 from dinov2.data.folder import FolderSource
 from dinov2.data.sample import SampleSource
@@ -44,6 +45,10 @@ STORED = "store::"
 """What the uri of an image begins with that lies in the store in place of its source's: a blob's name follows."""
 
 
+class UnreadableError(DataError):
+    """A source, or the store, does not give the bytes of an image."""
+
+
 class ImageReader:
     """Reads images by (source, uri), as the manifest names them. Thread-safe; can be sent to other processes."""
 
@@ -56,7 +61,8 @@ class ImageReader:
         """The bytes of one image.
 
         Raises:
-            DataError: there is no such source, or it cannot be read.
+            DataError: there is no such source.
+            UnreadableError: it cannot be read.
             UserError: the keys of its store are wrong.
             UnreachableError: its store stays away.
         """
@@ -71,7 +77,11 @@ class ImageReader:
                 return self._store.read(uri.removeprefix(STORED))
             return self._opened[here].read(uri)
         except OSError as error:
-            raise DataError(f"source {source}: cannot read {uri}: {error}") from None
+            raise UnreadableError(f"source {source}: cannot read {uri}: {error}") from None
+
+    def doubt(self, uri: str, sha256: str) -> None:
+        """Have ingest look again at an image that is not any more what the manifest says; see `doubts.doubt`."""
+        doubt(self._store, uri, sha256)
 
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "_opened": {}}

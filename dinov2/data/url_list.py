@@ -31,10 +31,9 @@ WEB = ("http://", "https://")
 class UrlListSource:
     """Rows of a Parquet file with a column `url` and optionally `label`. A row's uri is its URL.
 
-    What lies elsewhere is downloaded once, into the store under `images/`, by the digest of its URL: what a URL gave
-    when it was taken in is what later stages see. Paths, as opposed to URLs, start from the list's folder; those of
-    another machine are taken to stay as they are. A list from elsewhere may be a stranger's: its rows lead to no file
-    of this machine.
+    What lies elsewhere is downloaded once, into the store, as `downloaded` says: what a URL gave when it was taken in
+    is what later stages see. Paths, as opposed to URLs, start from the list's folder; those of another machine are
+    taken to stay as they are. A list from elsewhere may be a stranger's: its rows lead to no file of this machine.
     """
 
     wrapped = False
@@ -73,8 +72,7 @@ class UrlListSource:
                 return fetch(*self._place(uri))
             except ValueError:
                 raise FileNotFoundError(errno.EINVAL, "not a path") from None
-        name = hashlib.sha256(uri.encode()).hexdigest()
-        blob = f"images/{name[:2]}/{name}"
+        blob = downloaded(uri)
         try:
             return self._store.read(blob)
         except FileNotFoundError:
@@ -119,6 +117,12 @@ class UrlListSource:
         if uri.startswith("file://"):
             return locate(uri, Path())
         return self._fs, uri if uri.startswith("/") else f"{self._folder}/{uri}"
+
+
+def downloaded(url: str) -> str:
+    """The blob of the store that what a URL gave is kept in; without it, the URL is asked again."""
+    name = hashlib.sha256(url.encode()).hexdigest()
+    return f"images/{name[:2]}/{name}"
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -18,6 +20,7 @@ from dinov2.curation.embed import Embedder
 from dinov2.curation.shards import read_index, read_shard, shard_names
 from dinov2.data.images import decode_rgb
 from dinov2.data.manifest import SCHEMA
+from dinov2.data.stream import read_sizes
 from dinov2.errors import DataError
 
 COPY, RETRIEVAL = create_descriptor(HashConfig(), Path()), create_descriptor(GistConfig(), Path())
@@ -45,6 +48,9 @@ class Reads:
     def read(self, source: str, uri: str) -> bytes:
         self.counts[f"{source}/{uri}"] += 1
         return self._reader.read(source, uri)
+
+    def doubt(self, uri: str, sha256: str) -> None:
+        self._reader.doubt(uri, sha256)
 
 
 @pytest.fixture
@@ -157,6 +163,36 @@ def test_batches_are_never_larger_than_a_batch(pool, monkeypatch: pytest.MonkeyP
     descriptor = Counted(COPY)
     embed(pool, None, descriptor, size=1000)
     assert (descriptor.images, descriptor.most) == (14, 3)
+
+
+@pytest.mark.parametrize(
+    ("side", "descriptors", "most"),
+    [(8192, [COPY], 5), (8192, [COPY, RETRIEVAL], 4), (20_000, [COPY], 1), (25_000, [COPY, RETRIEVAL], 1)],
+)
+def test_pixels_under_way_are_bounded_whatever_images_declare(
+    pool, side: int, descriptors: list[Descriptor], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is decoded for each descriptor; what is more than may be under way comes alone."""
+    embed(pool, None, *descriptors)
+    expected = files(pool)
+    pool.store.delete("embeddings")
+    begun, under_way, given = itertools.count(1), [], Counted(descriptors[0])
+    together = threading.Barrier(most)
+
+    def read(reader: object, row: dict, sides: set[int]) -> dict[int, np.ndarray]:
+        number = next(begun)
+        under_way.append(number - given.images)
+        if number <= most:
+            together.wait(timeout=30)
+        return read_sizes(reader, row, sides)
+
+    monkeypatch.setattr("dinov2.curation.embed.read_sizes", read)
+    huge = pool.manifest
+    for name in ("width", "height"):
+        huge = huge.set_column(huge.schema.get_field_index(name), SCHEMA.field(name), pa.array([side] * 14, pa.int32()))
+    embed(pool, huge, given, *descriptors[1:], threads=16)
+    assert max(under_way) <= most + 1, "beside the one that is about to be embedded"
+    assert files(pool) == expected
 
 
 def test_an_interrupted_run_goes_on_after_its_last_whole_shard(pool, monkeypatch: pytest.MonkeyPatch) -> None:

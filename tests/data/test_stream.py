@@ -79,6 +79,39 @@ def test_work_goes_on_ahead_of_what_is_taken_and_no_further(ahead: int) -> None:
     assert settled(counting) == 5 * (4 + ahead)
 
 
+@pytest.mark.parametrize(
+    ("weights", "batches"),
+    [
+        ([1] * 7, [3, 3, 1]),
+        ([4, 4, 4, 1, 1, 1, 1], [1, 1, 1, 3, 1]),
+        ([2, 2, 2, 2, 2], [2, 2, 1]),
+        ([1, 100, 1, 1], [1, 1, 2]),
+        ([], []),
+    ],
+)
+def test_batches_of_heavy_items_are_smaller(weights: list[int], batches: list[int]) -> None:
+    found = list(in_batches(lambda n: n, weights, 3, threads=2, ahead=2, weigh=float, most=12))
+    assert [len(batch) for batch in found] == batches
+    assert [n for batch in found for n in batch] == weights
+
+
+def test_what_is_under_way_never_weighs_more_than_it_may() -> None:
+    weights = np.random.default_rng(0).integers(1, 16, 300).tolist()
+    begun, lock = [], threading.Lock()
+
+    def work(weight: int) -> int:
+        with lock:
+            begun.append(weight)
+        return weight
+
+    taken = 0
+    for batch in in_batches(work, weights, 8, threads=4, ahead=3, weigh=float, most=12):
+        taken += len(batch)
+        under_way = sum(weights[taken : len(begun)])
+        assert under_way <= 12 or len(begun) - taken == 1
+    assert sorted(begun) == sorted(weights)
+
+
 def test_what_a_thread_raises_surfaces_and_the_rest_is_given_up() -> None:
     begun: list[int] = []
 
