@@ -19,8 +19,8 @@ from dinov2.curation.keep import Keep
 from dinov2.curation.kmeans import assign, spherical_kmeans
 from dinov2.curation.search import Pairs, SearchConfig, fill, search
 from dinov2.curation.search.plan import ITERATIONS, plan
-from dinov2.curation.search.rows import Part, unit_rows
-from dinov2.curation.vectors import Vectors
+from dinov2.curation.search.rows import unit_rows
+from dinov2.curation.vectors import Part, Vectors
 from dinov2.storage import Store
 
 COPIES, ABOVE = 64, 0.6

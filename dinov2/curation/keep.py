@@ -46,9 +46,11 @@ class Keep:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return dict(arrays)
 
-    def has(self, name: str) -> bool:
-        """Whether the step `name` was finished."""
-        return self.store.exists(f"{self._blob(name)}.sha256")
+    def names(self) -> set[str]:
+        """The steps that were finished, by one listing."""
+        suffix = ".npz.sha256"
+        listed = self.store.list(f"curation/{self.digest}")
+        return {name.rpartition("/")[2].removesuffix(suffix) for name in listed if name.endswith(suffix)}
 
     def forget(self) -> None:
         """Remove all that was kept: the computation has ended and its outcome is elsewhere."""

@@ -33,6 +33,22 @@ class Vectors(Protocol):
         """The rows of these R numbers, (R, D) float16, in any order."""
 
 
+class Part:
+    """Rows `start` to `stop` of `base`, numbered from 0; see `Vectors`."""
+
+    def __init__(self, base: Vectors, start: int, stop: int) -> None:
+        self._base, self.start = base, start
+        self.count, self.dim = min(stop, base.count) - start, base.dim
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `Vectors`."""
+        return self._base.read(self.start + start, self.start + min(stop, self.count))
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """See `Vectors`."""
+        return self._base.take(rows + self.start)
+
+
 class Held:
     """Vectors (N, D) of any floating type in memory, as float16."""
 

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from dinov2.curation.keep import Keep
+from dinov2.curation.search import has_gpus
 from dinov2.curation.spool import spool
 from dinov2.curation.workplace import Described, Workplace
 from dinov2.data.tables import database
@@ -65,6 +67,8 @@ def leave(*images: Described) -> None:
 @contextmanager
 def workplace(context: Context, memory_gib: float) -> Iterator[Workplace]:
     """Where a step works."""
-    keep = Keep(context.store, digest("curation", ALGORITHMS))
+    keep, gpus = Keep(context.store, digest("curation", ALGORITHMS)), context.device.type == "cuda"
+    if gpus and not has_gpus():
+        print("this faiss sees no GPUs: neighbours are searched for on CPUs", file=sys.stderr, flush=True)
     with database(context.scratch, memory_gib * SHARE, context.settings.threads_each) as connection:
-        yield Workplace(context.scratch, keep, connection, context.device.type == "cuda")
+        yield Workplace(context.scratch, keep, connection, gpus and has_gpus())

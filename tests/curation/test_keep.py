@@ -32,9 +32,9 @@ def same(one: Arrays, other: Arrays) -> bool:
 
 
 def test_a_step_is_made_once_and_comes_back_as_it_was(keep: Keep) -> None:
-    assert not keep.has("step")
+    assert "step" not in keep.names()
     assert same(keep.made("step", numbers(5)), numbers(5)())
-    assert keep.has("step")
+    assert "step" in keep.names()
     assert same(keep.made("step", never), numbers(5)())
 
 
@@ -64,7 +64,7 @@ def test_a_killed_computation_goes_on_after_its_last_step(keep: Keep) -> None:
     killed.start()
     killed.join()
     assert killed.exitcode == 9
-    assert [keep.has(f"step-{number}") for number in range(4)] == [True, True, False, False]
+    assert sorted(keep.names()) == ["step-0", "step-1"]
     for number in range(2):
         assert same(keep.made(f"step-{number}", never), numbers(number)())
 
@@ -84,14 +84,14 @@ def test_a_step_that_was_being_written_was_not_finished(keep: Keep, monkeypatch:
         patch.setattr(keep.store, "write", fails)
         with pytest.raises(OSError, match="killed"):
             keep.made("step", numbers(5))
-    assert not keep.has("step")
+    assert "step" not in keep.names()
     assert same(keep.made("step", numbers(6)), numbers(6)())
 
 
 def test_another_computation_has_blobs_of_its_own(keep: Keep) -> None:
     others = [Keep(keep.store, "e"), keep.within("a"), keep.within("b"), keep.within("a", 1), keep.within("a", 1.5)]
     for count, other in enumerate([keep, *others]):
-        assert not other.has("step")
+        assert "step" not in other.names()
         other.made("step", numbers(count))
     assert same(keep.within("a", 1).made("step", never), numbers(4)())
     assert same(keep.made("step", never), numbers(0)())
@@ -102,6 +102,6 @@ def test_what_is_forgotten_is_gone_and_others_stay(keep: Keep) -> None:
     for each in (keep, other):
         each.made("step", numbers(3))
     keep.forget()
-    assert not keep.has("step")
+    assert "step" not in keep.names()
     assert same(other.made("step", never), numbers(3)())
     keep.forget()

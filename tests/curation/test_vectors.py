@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dinov2.curation import vectors as module
-from dinov2.curation.vectors import Held, Mapped, Vectors
+from dinov2.curation.vectors import Held, Mapped, Part, Vectors
 from dinov2.errors import DataError
 
 TRUTH = np.random.default_rng(0).standard_normal((100, 6)).astype(np.float16)
@@ -67,6 +67,15 @@ def test_what_is_taken_is_a_copy(make: Callable[[np.ndarray], Vectors]) -> None:
 def test_a_row_that_is_not_there_is_refused(make: Callable[[np.ndarray], Vectors], row: int) -> None:
     with pytest.raises(IndexError):
         make(TRUTH).take(np.array([0, row]))
+
+
+def test_a_part_numbers_its_rows_from_zero_and_ends_with_its_base(make: Callable[[np.ndarray], Vectors]) -> None:
+    for start, stop in ((0, 100), (10, 37), (60, 130)):
+        part, expected = Part(make(TRUTH), start, stop), TRUTH[start:stop]
+        assert (part.count, part.dim) == expected.shape
+        np.testing.assert_array_equal(part.read(3, 20), expected[3:20])
+        np.testing.assert_array_equal(part.read(5, 1000), expected[5:])
+        np.testing.assert_array_equal(part.take(np.array([7, 0, 7])), expected[[7, 0, 7]])
 
 
 def test_wider_numbers_become_float16() -> None:

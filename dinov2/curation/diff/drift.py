@@ -8,7 +8,7 @@ import numpy as np
 from dinov2.curation.descriptors import unit
 from dinov2.curation.diff.discrepancy import discrepancy
 from dinov2.curation.diff.moments import BLOCK, Moments, frechet, moments, principal_axes
-from dinov2.curation.vectors import Vectors
+from dinov2.curation.vectors import Part, Vectors
 from dinov2.curation.workplace import Described
 
 SAMPLE = 1000
@@ -75,24 +75,9 @@ def measure(connection: duckdb.DuckDBPyConnection, old: Described, new: Describe
     return Drift({name: round(value, DECIMALS) + 0.0 for name, value in figures.items()}, *seen, *moved)
 
 
-class _Part:
-    """Rows `start` to `stop` of `Vectors`."""
-
-    def __init__(self, vectors: Vectors, start: int, stop: int) -> None:
-        self._vectors, self._start, self.count, self.dim = vectors, start, stop - start, vectors.dim
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """See `Vectors`."""
-        return self._vectors.read(self._start + start, self._start + min(stop, self.count))
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """See `Vectors`."""
-        return self._vectors.take(self._start + rows)
-
-
 def _halves(vectors: Vectors) -> tuple[Vectors, Vectors]:
     middle = (vectors.count + 1) // 2
-    return _Part(vectors, 0, middle), _Part(vectors, middle, vectors.count)
+    return Part(vectors, 0, middle), Part(vectors, middle, vectors.count)
 
 
 def _projected(vectors: Vectors, centre: np.ndarray, axes: np.ndarray) -> np.ndarray:

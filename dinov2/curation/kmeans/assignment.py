@@ -37,11 +37,15 @@ def assign(
         DataError: a vector is not finite.
     """
     blocks = _Blocks(vectors, centroids, keep, block)
-    with progress("clusters", vectors.count, "vectors") as bar:
-        for start in range(0, vectors.count, block):
+    starts = range(0, vectors.count, block)
+    kept = blocks.kept(starts)
+    done = sum(min(block, vectors.count - start) for start in kept)
+    with progress("clusters", vectors.count, "vectors", done=done) as bar:
+        for start in starts:
             found = blocks.found(start)
             yield start, found["labels"], found["similarities"]
-            bar.advance(len(found["labels"]))
+            if start not in kept:
+                bar.advance(len(found["labels"]))
 
 
 def fill(vectors: Vectors, centroids: np.ndarray, keep: Keep, index: int, indexes: int, *, block: int = BLOCK) -> None:
@@ -60,8 +64,10 @@ def fill(vectors: Vectors, centroids: np.ndarray, keep: Keep, index: int, indexe
     """
     blocks = _Blocks(vectors, centroids, keep, block)
     starts = range(0, vectors.count, block)[index::indexes]
-    with progress("clusters", len(starts), "blocks") as bar:
-        for start in starts:
+    kept = blocks.kept(starts)
+    left = [start for start in starts if start not in kept]
+    with progress("clusters", len(starts), "blocks", done=len(starts) - len(left)) as bar:
+        for start in left:
             blocks.found(start)
             bar.advance()
 
@@ -77,7 +83,12 @@ class _Blocks:
         stop = min(start + self._block, self._vectors.count)
         if self._keep is None:
             return self._made(start, stop)
-        return self._keep.made(f"{start:012}", lambda: self._made(start, stop))
+        return self._keep.made(_name(start), lambda: self._made(start, stop))
+
+    def kept(self, starts: range) -> set[int]:
+        """Those of the blocks that are kept already."""
+        names = self._keep.names() if self._keep else set[str]()
+        return {start for start in starts if _name(start) in names}
 
     def _made(self, start: int, stop: int) -> Arrays:
         parts = range(start, stop, SEARCH)
@@ -90,3 +101,7 @@ class _Blocks:
         labels, _ = self._nearest(points_bd.astype(np.float32))
         parts = [slice(start, start + PAIRS) for start in range(0, len(labels), PAIRS)]
         return labels, np.concatenate([cosines(points_bd[part], self._centroids[labels[part]]) for part in parts])
+
+
+def _name(start: int) -> str:
+    return f"{start:012}"

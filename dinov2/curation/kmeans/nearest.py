@@ -4,6 +4,7 @@ import faiss
 import numpy as np
 import torch
 
+from dinov2.curation.search import has_gpus
 from dinov2.errors import DataError
 
 SLACK = 1e-5
@@ -87,6 +88,6 @@ def inner_products(left: np.ndarray, right: np.ndarray, rows: np.ndarray, column
 def _index(centroids: np.ndarray) -> tuple[faiss.Index, int]:
     index = faiss.IndexFlatIP(centroids.shape[1])
     index.add(centroids)
-    if hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus():
+    if has_gpus():
         return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), torch.cuda.current_device(), index), 1
     return index, faiss.omp_get_max_threads()

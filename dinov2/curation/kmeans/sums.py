@@ -17,12 +17,10 @@ class ClusterSums:
 
     Attributes:
         sums: (C, D) float64.
-        counts: (C,) int64.
     """
 
     def __init__(self, clusters: int, dim: int) -> None:
         self.sums = np.zeros((clusters, dim))
-        self.counts = np.zeros(clusters, np.int64)
 
     def move(self, points_bd: np.ndarray, before_b: np.ndarray, after_b: np.ndarray) -> None:
         """Take points out of one cluster and add them to another.
@@ -40,4 +38,3 @@ class ClusterSums:
         columns = np.concatenate([np.arange(len(moved)), left])
         change = csc_array((signs, (places, columns)), shape=(len(clusters), len(moved)))
         self.sums[clusters] += change @ points_bd[moved].astype(np.float64)
-        self.counts[clusters] += change.sum(axis=1).astype(np.int64)

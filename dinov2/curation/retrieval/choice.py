@@ -61,7 +61,7 @@ def rows(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
 
 
 def figures(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """Counts of what was taken, in all, for each source, by each source of queries and from each cluster's size."""
+    """Counts of the pool and of what was taken: in all, from the pool, for each source, by each source of queries."""
     images, from_pool = _one(connection, "SELECT count(*), count(*) FILTER (role = 'pool') FROM curated")
     (pool,) = _one(connection, "SELECT count(*) FROM manifest WHERE role = 'pool'")
     found = connection.sql("SELECT source, count(DISTINCT row) FROM taken WHERE source IS NOT NULL GROUP BY source")

@@ -6,8 +6,8 @@ import numpy as np
 
 from dinov2.curation.cosines import DECIMALS, cosines
 from dinov2.curation.search.pairs import Pairs
-from dinov2.curation.search.rows import Part, unit_rows
-from dinov2.curation.vectors import Vectors
+from dinov2.curation.search.rows import unit_rows
+from dinov2.curation.vectors import Part, Vectors
 
 ROUNDING = 10.0**-DECIMALS
 SLACK = 8

@@ -4,7 +4,8 @@ import faiss
 import numpy as np
 
 from dinov2.curation.search.gpus import on_gpus
-from dinov2.curation.search.rows import Part, unit_blocks
+from dinov2.curation.search.rows import unit_blocks
+from dinov2.curation.vectors import Part
 
 
 def float32_error(dim: int) -> float:

@@ -9,7 +9,8 @@ from dinov2.curation.keep import Arrays
 from dinov2.curation.search.flat import float32_error
 from dinov2.curation.search.gpus import on_gpus, set_probes
 from dinov2.curation.search.plan import ITERATIONS, POINTS, Plan
-from dinov2.curation.search.rows import Part, unit_blocks, unit_rows
+from dinov2.curation.search.rows import unit_blocks, unit_rows
+from dinov2.curation.vectors import Part
 
 SEED = 1234
 HALF_ERROR = 2.0**-11
@@ -29,8 +30,8 @@ def learn(plan: Plan, base: Part, gpus: bool) -> Arrays:
     return {"index": faiss.serialize_index(index)}
 
 
-def assign(learnt: Arrays, part: Part, gpus: bool) -> Arrays:
-    """`list` (N,) int32 of each vector of the part."""
+def assign(learnt: Arrays, part: Part, gpus: bool, what: str) -> Arrays:
+    """`list` (N,) int32 of each vector of the part; `what` is being done, for people."""
     index: Any = faiss.deserialize_index(learnt["index"])
     centroids = faiss.downcast_index(index.quantizer)  # lives as long as its index
     searched = centroids
@@ -38,7 +39,7 @@ def assign(learnt: Arrays, part: Part, gpus: bool) -> Arrays:
         searched = on_gpus(faiss.IndexFlatIP(index.d))
         searched.add(centroids.reconstruct_n(0, index.nlist))
     found = np.empty(part.count, np.int32)
-    for start, block in unit_blocks(part, part.count, index.d):
+    for start, block in unit_blocks(part, part.count, index.d, what):
         found[start : start + len(block)] = searched.search(block, 1)[1][:, 0]
     return {"list": found}
 
@@ -52,9 +53,10 @@ class Lists:
         part: of the base, whose vectors it holds.
         lists: (N,) of each vector, see `assign`.
         gpus: whether it lies on these.
+        what: is being done, for people.
     """
 
-    def __init__(self, plan: Plan, learnt: Arrays, part: Part, lists: np.ndarray, gpus: bool) -> None:
+    def __init__(self, plan: Plan, learnt: Arrays, part: Part, lists: np.ndarray, gpus: bool, what: str) -> None:
         self.faithful = plan.kind == "ivf_flat"
         self.error = float32_error(part.dim) + HALF_ERROR if self.faithful else 2.0
         self.depth, self._gpus = 0, gpus
@@ -62,10 +64,10 @@ class Lists:
         self._width = index.d
         if gpus:
             index = on_gpus(index)
-            for _, block in unit_blocks(part, part.count, self._width):
+            for _, block in unit_blocks(part, part.count, self._width, what):
                 index.add(block)
         else:
-            _fill(index, part, lists)
+            _fill(index, part, lists, what)
         self._index = index
 
     def look_into(self, probes: int) -> None:
@@ -96,12 +98,12 @@ def _empty(plan: Plan, dim: int) -> tuple[Any, int]:
     return index, width
 
 
-def _fill(index: Any, part: Part, lists: np.ndarray) -> None:
+def _fill(index: Any, part: Part, lists: np.ndarray, what: str) -> None:
     # Lists of C++ that grow by themselves take up to twice their content: each is given its size first.
     for number, size in enumerate(np.bincount(lists, minlength=index.nlist).tolist()):
         index.invlists.resize(number, size)
         index.invlists.resize(number, 0)
-    for start, block in unit_blocks(part, part.count, index.d):
+    for start, block in unit_blocks(part, part.count, index.d, what):
         rows = np.arange(start, start + len(block))
         chosen = lists[rows].astype(np.int64)
         index.add_core(len(rows), faiss.swig_ptr(block), faiss.swig_ptr(rows), faiss.swig_ptr(chosen))

@@ -12,8 +12,8 @@ from dinov2.curation.keep import Arrays
 from dinov2.curation.search.exact import SLACK, cosines_of
 from dinov2.curation.search.lists import Lists
 from dinov2.curation.search.plan import Plan
-from dinov2.curation.search.rows import Part, unit_blocks, unit_rows
-from dinov2.curation.vectors import Vectors
+from dinov2.curation.search.rows import unit_blocks, unit_rows
+from dinov2.curation.vectors import Part, Vectors
 
 NEAREST = 4
 """Neighbours that are to be found."""
@@ -57,7 +57,7 @@ class Tuned:
         return Tuned(probes, depth, float(arrays["error"]), recall)
 
 
-def tune(plan: Plan, index: Lists, part: Part, queries: Vectors, itself: bool, question: Question) -> Tuned:
+def tune(plan: Plan, index: Lists, part: Part, queries: Vectors, itself: bool, question: Question, what: str) -> Tuned:
     """Measure on the first queries against exact search; the fewest that reach the recall are taken.
 
     It is asked of the 4 nearest, and also of those among them that the search wants: copies can be harder to find than
@@ -70,12 +70,13 @@ def tune(plan: Plan, index: Lists, part: Part, queries: Vectors, itself: bool, q
         queries: of the search.
         itself: whether the queries are the base: each one's finding itself then says nothing.
         question: what is asked of the search.
+        what: is being done, for people.
     """
     coded = plan.kind == "ivf_pq"
     if plan.probes and (plan.rerank or not coded):
         return Tuned(plan.probes, plan.rerank or 0, index.error, None)
     sample = min(plan.sample, part.count) if itself else plan.sample
-    trial, recall = _Trial(index, part, queries.read(0, sample), itself, question.above), question.recall
+    trial, recall = _Trial(index, part, queries.read(0, sample), itself, question.above, what), question.recall
     deep = min(DEEP if coded else trial.wanted + SLACK, part.count)
     # What codes miss comes on top of what lists miss.
     goal = (1 + recall) / 2 if coded else recall
@@ -99,11 +100,11 @@ class _Reached(NamedTuple):
 class _Trial:
     """Searches for a sample of queries whose nearest are known."""
 
-    def __init__(self, index: Lists, part: Part, queries: np.ndarray, itself: bool, above: float) -> None:
+    def __init__(self, index: Lists, part: Part, queries: np.ndarray, itself: bool, above: float, what: str) -> None:
         self._index, self._part, self._itself, self._above = index, part, itself, np.float32(above)
         self._queries, self._units = queries, unit_rows(queries)
         self.wanted = min(NEAREST + itself, part.count)
-        self._true = self._exactly(self._nearest())
+        self._true = self._exactly(self._nearest(what))
         self.error = 0.0
 
     def reached(self, probes: int, depth: int) -> _Reached:
@@ -125,9 +126,9 @@ class _Trial:
         share = hits / total if total else 1.0
         return _Reached(share, share - math.sqrt(share * (1 - share) / max(1, total)))
 
-    def _nearest(self) -> np.ndarray:
+    def _nearest(self, what: str) -> np.ndarray:
         best = faiss.ResultHeap(len(self._units), self.wanted, keep_max=True)
-        for start, block in unit_blocks(self._part, self._part.count):
+        for start, block in unit_blocks(self._part, self._part.count, what=what):
             count = min(self.wanted, len(block))
             similarity, number = faiss.knn(self._units, block, count, metric=faiss.METRIC_INNER_PRODUCT)
             best.add_result(similarity, number + start)

@@ -16,13 +16,15 @@ WORK = 0.5 * GIB
 """Blocks of queries and candidates, what is read of the vectors, and buffers of matrix products."""
 POINTS = 48
 """Vectors that the centroid of a list is fitted to; faiss warns below 39."""
+CODES = 256
+"""Values of a byte of a code: faiss learns them from as many vectors at least."""
 ITERATIONS = 8
 """Of the k-means that places the centroids: later ones hardly move what is found."""
 LOOKS = 16
 """Lists looked into for a query, as the estimate of the cost takes it."""
 SCAN = 6
 """Products of two vectors, in a matrix product, that take as long as comparing a query with one vector of a list."""
-SAMPLE = (512, 2048)
+SAMPLE = (512, 1024)
 """Queries, fewest and most, that recall is measured on: it is then known to half a per cent."""
 SAVES = 2
 """Times an index must be cheaper than looking at every vector."""
@@ -91,8 +93,9 @@ def plan(count: int, dim: int, queries: int, config: SearchConfig) -> Plan:
     if lists > rows:
         raise ConfigError(f"lists: {lists}: more than the {rows} vectors of a part")
     coded = f"codes of {pq_bytes} bytes" if pq_bytes else "float16 vectors"
+    points = min(count, max(lists * POINTS, CODES if pq_bytes else 0))
     return Plan(
-        kind, rows, parts, lists, max(lists, min(count, lists * POINTS)), _sample(queries), config.probes, pq_bytes,
+        kind, rows, parts, lists, points, _sample(queries), config.probes, pq_bytes,
         config.rerank if kind == "ivf_pq" else None, f"{lists} lists of {coded}{_in(parts)}: {reason}",
     )  # fmt: skip
 
@@ -103,6 +106,8 @@ def _kind(count: int, dim: int, queries: int, config: SearchConfig, room: float)
     codes = config.pq_bytes or next(
         (b for b in (quarters, halves) if count * _row_bytes("ivf_pq", dim, b) <= room), halves
     )
+    if config.index == "ivf_pq" and count < CODES:
+        return "flat", 0, f"codes are learnt from at least {CODES} vectors"
     if config.index != "auto":
         return config.index, codes if config.index == "ivf_pq" else 0, "as asked for"
     if count <= config.exact_below:

@@ -7,24 +7,9 @@ import numpy as np
 
 from dinov2.curation.vectors import Vectors
 from dinov2.errors import DataError
+from dinov2.progress import progress
 
 ROWS = 1 << 14
-
-
-class Part:
-    """Rows `start` to `stop` of `base`, numbered from 0; see `Vectors`."""
-
-    def __init__(self, base: Vectors, start: int, stop: int) -> None:
-        self._base, self.start = base, start
-        self.count, self.dim = min(stop, base.count) - start, base.dim
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """See `Vectors`."""
-        return self._base.read(self.start + start, self.start + min(stop, self.count))
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """See `Vectors`."""
-        return self._base.take(rows + self.start)
 
 
 def unit_rows(vectors: np.ndarray, width: int = 0) -> np.ndarray:
@@ -41,7 +26,13 @@ def unit_rows(vectors: np.ndarray, width: int = 0) -> np.ndarray:
     return found
 
 
-def unit_blocks(vectors: Vectors, stop: int, width: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-    """The first `stop` vectors as `unit_rows` gives them, each block with the number of its first row."""
-    for start in range(0, stop, ROWS):
-        yield start, unit_rows(vectors.read(start, min(start + ROWS, stop)), width)
+def unit_blocks(vectors: Vectors, stop: int, width: int = 0, what: str = "") -> Iterator[tuple[int, np.ndarray]]:
+    """The first `stop` vectors as `unit_rows` gives them, each block with the number of its first row.
+
+    Progress is shown where `what` says of what.
+    """
+    with progress(what, stop, "vectors", silent=not what) as shown:
+        for start in range(0, stop, ROWS):
+            block = unit_rows(vectors.read(start, min(start + ROWS, stop)), width)
+            yield start, block
+            shown.advance(len(block))

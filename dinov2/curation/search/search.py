@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 from dinov2.curation.keep import Keep
 from dinov2.curation.search.config import SearchConfig
+from dinov2.curation.search.keeps import Keeps, Nowhere
 from dinov2.curation.search.pairs import Pairs
 from dinov2.curation.search.plan import plan
-from dinov2.curation.search.work import Keeps, Nowhere, Work
+from dinov2.curation.search.work import Work
 from dinov2.curation.vectors import Vectors
 from dinov2.progress import progress
 from dinov2.storage import Store
@@ -46,11 +47,15 @@ def search(
         work = Work(queries, base, k, config, above, kept, what, gpus)
         if work.plan.parts > 1:
             work.fill(work.tasks)
-        with progress(what, queries.count, "queries") as shown:
+        done = work.kept() if work.plan.parts == 1 else set[int]()
+        if work.plan.parts == 1 and len(done) < len(work.blocks):
+            work.prepare(0)
+        with progress(what, queries.count, "queries", done=sum(map(work.size, done))) as shown:
             for block in work.blocks:
                 found = [work.pairs(part, block) for part in range(work.plan.parts)]
                 yield Pairs.best(found, k) if len(found) > 1 else found[0]
-                shown.advance(work.size(block))
+                if block not in done:
+                    shown.advance(work.size(block))
 
 
 def fill(

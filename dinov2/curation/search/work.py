@@ -4,44 +4,25 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from dinov2.curation.keep import Arrays
 from dinov2.curation.search.config import SearchConfig
 from dinov2.curation.search.exact import Index, nearest
 from dinov2.curation.search.flat import Flat
+from dinov2.curation.search.keeps import Keeps
 from dinov2.curation.search.lists import Lists, assign, learn
 from dinov2.curation.search.measure import Question, Tuned, tune
 from dinov2.curation.search.pairs import Pairs
 from dinov2.curation.search.plan import Plan, plan
-from dinov2.curation.search.rows import Part
-from dinov2.curation.vectors import Vectors
+from dinov2.curation.vectors import Part, Vectors
 from dinov2.progress import progress
 
 T = TypeVar("T")
 QUERIES = 1 << 14
 """Queries in a block: an interrupted search loses one."""
-
-
-class Keeps(Protocol):
-    """See `Keep`."""
-
-    def within(self, *parts: object) -> "Keeps": ...
-    def made(self, name: str, make: Callable[[], Arrays]) -> Arrays: ...
-    def has(self, name: str) -> bool: ...
-
-
-class Nowhere:
-    """Keeps nothing."""
-
-    def within(self, *_: object) -> "Nowhere":
-        return self
-
-    def made(self, _: str, make: Callable[[], Arrays]) -> Arrays:
-        return make()
-
-    def has(self, _: str) -> bool:
-        return False
 
 
 @dataclass
@@ -70,12 +51,27 @@ class Work:
         self._say(self.plan.why)
 
     def fill(self, tasks: list[tuple[int, int]]) -> None:
-        """Keep the pairs of these parts and blocks."""
-        with progress(self.what, sum(self.size(block) for _, block in tasks), "queries") as shown:
-            for part, block in tasks:
-                if not self.keep.has(_name(part, block)):
+        """Keep the pairs of these parts and blocks, those of a part behind each other."""
+        kept = self.keep.names()
+        for part, mine in groupby(tasks, key=itemgetter(0)):
+            blocks = [block for _, block in mine]
+            left = [block for block in blocks if _name(part, block) not in kept]
+            total, to_do = (sum(map(self.size, each)) for each in (blocks, left))
+            if left:
+                self.prepare(part)
+            with progress(self._of(part), total, "queries", done=total - to_do) as shown:
+                for block in left:
                     self.pairs(part, block)
-                shown.advance(self.size(block), f"part {part + 1} of {self.plan.parts}")
+                    shown.advance(self.size(block))
+
+    def prepare(self, part: int) -> None:
+        """Make the index of a part, which tells of its own progress."""
+        self._index(part)
+
+    def kept(self) -> set[int]:
+        """Blocks whose pairs are kept, of a base that is one part."""
+        kept = self.keep.names()
+        return {block for block in self.blocks if _name(0, block) in kept}
 
     def size(self, block: int) -> int:
         """Queries in a block."""
@@ -106,22 +102,31 @@ class Work:
         rows = self._part(part)
 
         def build() -> Lists:
-            lists = self.keep.made(f"lists-{part}", lambda: assign(self._learnt, rows, self.gpus))
-            return Lists(self.plan, self._learnt, rows, lists["list"], self.gpus)
+            own = self._of(part)
+            lists = self.keep.made(
+                f"lists-{part}", lambda: assign(self._learnt, rows, self.gpus, f"{own}, choose lists")
+            )
+            return Lists(self.plan, self._learnt, rows, lists["list"], self.gpus, f"{own}, fill lists")
 
         return self._hold(part, build)
 
     @cached_property
     def _learnt(self) -> Arrays:
         whole = Part(self.base, 0, self.base.count)
-        return self.keep.made("learnt", lambda: learn(self.plan, whole, self.gpus))
+
+        def first() -> Arrays:
+            self._say(f"the lists are learnt from {self.plan.points} vectors")
+            return learn(self.plan, whole, self.gpus)
+
+        return self.keep.made("learnt", first)
 
     @cached_property
     def _tuned(self) -> Tuned:
         def measure() -> Arrays:
             itself = self.queries is self.base
             question = Question(self.k, self.above, self.config.recall)
-            return tune(self.plan, self._lists(0), self._part(0), self.queries, itself, question).arrays()
+            what = f"{self.what}, measure recall"
+            return tune(self.plan, self._lists(0), self._part(0), self.queries, itself, question, what).arrays()
 
         tuned = Tuned.of(self.keep.made("tuned", measure))
         depth = f", {tuned.depth} candidates compared exactly" if tuned.depth else ""
@@ -135,6 +140,9 @@ class Work:
             self._held = None
             self._held = part, build()
         return self._held[1]
+
+    def _of(self, part: int) -> str:
+        return self.what if self.plan.parts == 1 else f"{self.what}, part {part + 1} of {self.plan.parts}"
 
     def _say(self, text: str) -> None:
         print(f"{self.what}: {text}", file=sys.stderr, flush=True)

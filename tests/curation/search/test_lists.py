@@ -49,6 +49,23 @@ def test_a_base_searched_for_itself_is_not_flattered_by_finding_itself(kind: str
     assert others.sum() == K * 2000
 
 
+@pytest.mark.parametrize("count", [100, 255, 256, 400])
+def test_codes_are_asked_for_of_a_small_base_too(count: int) -> None:
+    found = joined(search(Held(QUERIES), Held(BASE[:count]), K, SearchConfig(index="ivf_pq", recall=0.95)))
+    assert recall(found, brute_force(QUERIES, BASE[:count], K)) >= 0.94
+
+
+def test_every_long_step_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    list(search(Held(QUERIES), Held(BASE), K, SearchConfig(index="ivf_flat", lists=64, parts=2), what="here"))
+    said = capsys.readouterr().err
+    assert "here: the lists are learnt from 3072 vectors" in said
+    for part in (1, 2):
+        for step in ("choose lists: 3000/3000 vectors", "fill lists: 3000/3000 vectors"):
+            assert f"here, part {part} of 2, {step} in" in said
+        assert f"here, part {part} of 2: 900/900 queries in" in said
+    assert "here, measure recall: 3000/3000 vectors in" in said
+
+
 def test_the_fewest_lists_are_looked_into(capsys: pytest.CaptureFixture[str]) -> None:
     def lists_for(asked: float) -> int:
         list(search(Held(QUERIES), Held(BASE), K, SearchConfig(index="ivf_flat", lists=64, recall=asked), what="here"))

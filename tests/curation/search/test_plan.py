@@ -57,6 +57,13 @@ def test_shorter_codes_rather_than_parts() -> None:
     assert bytes_of == [96, 48]
 
 
+@pytest.mark.parametrize(("count", "kind"), [(255, "flat"), (256, "ivf_pq")])
+def test_codes_are_learnt_from_no_fewer_vectors_than_they_have_values(count: int, kind: str) -> None:
+    chosen = plan(count, 64, 10, SearchConfig(index="ivf_pq"))
+    assert chosen.kind == kind
+    assert chosen.points in (0, 256)
+
+
 def test_overrides_stand() -> None:
     config = SearchConfig(index="ivf_pq", lists=100, probes=7, parts=3, pq_bytes=12, rerank=50)
     chosen = plan(90_000, 48, 10, config)

@@ -1,5 +1,6 @@
 """Searches that were killed, and ones that job indexes prepared."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from dinov2.curation.keep import Keep
 from dinov2.curation.search import Pairs, SearchConfig, fill, search, work
 from dinov2.curation.vectors import Held
+from dinov2.progress import progress
 from dinov2.storage import Store
 from tests.curation.search.truth import BASE, QUERIES, assert_same, joined
 
@@ -73,6 +75,24 @@ def test_a_search_left_in_the_middle_keeps_what_it_yielded(keep: Keep, monkeypat
         assert_same(block, next(again))
     with pytest.raises(AssertionError, match="searched again"):
         next(again)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_what_is_kept_does_not_count_as_work_of_this_run(
+    keep: Keep, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    config, shown = LISTS.model_copy(update={"parts": parts}), []
+
+    def recorded(what: str, total: int, unit: str = "images", done: int = 0, silent: bool = False) -> object:
+        if unit == "queries":
+            shown.append((total, done))
+        return progress(what, total, unit, done, silent)
+
+    fill(Held(QUERIES), Held(BASE), 10, config, 0.2, keep, 0, 4)  # of four blocks the first, or three of twelve
+    for module in (work, sys.modules["dinov2.curation.search.search"]):
+        monkeypatch.setattr(module, "progress", recorded)
+    found(config, keep)
+    assert shown == ([(900, 250)] if parts == 1 else [(900, 750), (900, 0), (900, 0), (900, 0)])
 
 
 @ALL
