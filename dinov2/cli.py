@@ -136,7 +136,7 @@ def describe(
 
 @app.command()
 def diff(
-    old: Annotated[str, typer.Argument(help="A curated manifest, or a git revision that has one: HEAD~1.")],
+    old: Annotated[str, typer.Argument(help="A curated manifest, or a git revision that has one: runs/NAME.")],
     new: Annotated[str | None, typer.Argument(help="Likewise; data/curated.parquet if it is not given.")] = None,
     to: Annotated[str, typer.Option(help="Folder for tables and picture.")] = "reports/diff",
 ) -> None:

@@ -59,11 +59,10 @@ def diff(context: Context, old: str, new: str | None, to: str) -> None:
 def _drift(context: Context, connection: duckdb.DuckDBPyConnection, old: Path, new: Path) -> tuple[Drift | None, str]:
     """The drift, or why there is none."""
     before, after = descriptors(connection)
-    if len(before | after) > 1:
-        return None, f"the manifests have similarities by other descriptors, {_listed(before)} and {_listed(after)}"
     if not before | after and not context.path(EMBEDDINGS).is_file():
         return None, f"neither manifest names a descriptor, and there is no {EMBEDDINGS}"
-    digest = next(iter(before | after), None) or embedding(context, "retrieval").descriptor
+    # The descriptor may have changed since: the new one has described what the pool still has of the old images.
+    digest = min(after or before, default="") or embedding(context, "retrieval").descriptor
     shards = (read_shard(context.store, name) for name in shard_names(context.store, digest))
     first = next((shard for shard in shards if shard is not None), None)
     if first is None:
@@ -81,10 +80,6 @@ def _drift(context: Context, connection: duckdb.DuckDBPyConnection, old: Path, n
         return measure(connection, *sides), ""
     finally:
         leave(*sides)
-
-
-def _listed(digests: set[str]) -> str:
-    return " and ".join(sorted(digests)) or "none"
 
 
 def _write_table(path: Path, table: list[Count]) -> None:
