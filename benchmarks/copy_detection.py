@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +53,33 @@ NAMED: dict[str, DescriptorConfig] = {"hash": HashConfig(), "pdq": PdqConfig(), 
 
 
 def descriptor_of(options: argparse.Namespace) -> Descriptor:
-    """What the command line asks for.
+    """What the command line asks for; raises as `named_or_file` does."""
+    if options.descriptor != "trained":
+        return named_or_file(options.descriptor, options.resolution, also=("trained",))
+    if options.weights:
+        return create_descriptor(TrainedConfig(weights=str(options.weights.resolve())), Path())
+    return _fitted(options)
+
+
+def named_or_file(name: str, resolution: int, also: Sequence[str] = ()) -> Descriptor:
+    """A descriptor that has nothing to learn.
+
+    Args:
+        name: one of `NAMED`, or a file.
+        resolution: side of the images that a backbone sees.
+        also: further names that the caller knows, for the error.
 
     Raises:
         ConfigError: there is no such descriptor.
         DataError: a file cannot be used.
     """
-    name = options.descriptor
     if name in NAMED:
         return create_descriptor(NAMED[name], Path())
-    if name == "trained" and options.weights:
-        return create_descriptor(TrainedConfig(weights=str(options.weights.resolve())), Path())
-    if name == "trained":
-        return _fitted(options)
     path = Path(name).resolve()
     if not path.is_file():
-        raise ConfigError(f"--descriptor {name!r}: no such file; allowed: {', '.join(NAMED)}, trained or a file")
-    return create_descriptor(_config_of(path, options.resolution), Path())
+        allowed = ", ".join((*NAMED, *also))
+        raise ConfigError(f"--descriptor {name!r}: no such file; allowed: {allowed} or a file")
+    return create_descriptor(_config_of(path, resolution), Path())
 
 
 def _config_of(path: Path, resolution: int) -> DescriptorConfig:

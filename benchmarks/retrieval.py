@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.copy_detection import descriptor_of
+from benchmarks.copy_detection import named_or_file
 from dinov2.curation.config import RetrieveConfig
 from dinov2.curation.descriptors import Descriptor
 from dinov2.curation.keep import Keep
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the figures again, as the last line")
     options = parser.parse_args()
     origins = origins_of(options.pool)
-    descriptor, files = descriptor_of(options), sorted(origins)
+    descriptor, files = named_or_file(options.descriptor, options.resolution), sorted(origins)
     kinds = [origins[file] for file in files]
     pool, figures = embed(descriptor, files, "the pool"), []
     for asked in options.queries:

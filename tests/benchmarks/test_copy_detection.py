@@ -120,5 +120,5 @@ def test_the_command_ends_with_one_line_of_json(
 
 def test_a_descriptor_that_there_is_not_is_told(copy_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["copy_detection", str(copy_set), "--descriptor", "absent"])
-    with pytest.raises(ConfigError, match="'absent': no such file"):
+    with pytest.raises(ConfigError, match="'absent': no such file; allowed: hash, pdq, gist, trained or a file"):
         main()
