@@ -15,7 +15,7 @@ from dinov2.curation.catalogue import create_catalogue
 from dinov2.curation.descriptors import Descriptor
 from dinov2.curation.missing import create_missing, missing_rows
 from dinov2.curation.shards import delete_shard, is_whole, write_shard
-from dinov2.data.images import Pixels
+from dinov2.data.images import Pixels, jpeg_reduction
 from dinov2.data.sources import ImageReader
 from dinov2.data.stream import Row, in_batches, read_sizes
 from dinov2.data.tables import database
@@ -24,8 +24,9 @@ from dinov2.storage import Store
 
 BATCH = 64
 PIXELS = 2**29
-"""Most that decoded images under way have together, 1.6 GB: 20 photographs of 24 megapixels, so that threads have work,
-or whole batches of images of up to 1.7."""
+"""Most that decoded images under way have together: 1.6 GB. It is room for 22 PNGs of 24 megapixels, while JPEGs, which
+are decoded small, and others of up to 1.7 megapixels come in whole batches, as a GPU wants them."""
+JPEG = (".jpg", ".jpeg")
 
 Read = tuple[Row, dict[int, Pixels]]
 """A row of `missing` with its image, decoded for each `shortest` that is asked for."""
@@ -141,9 +142,11 @@ def _sides(descriptors: Sequence[Descriptor], row: Row) -> set[int]:
     return {each.shortest for each, lacks in zip(descriptors, row["lacks"], strict=True) if lacks}
 
 
-def _pixels(descriptors: Sequence[Descriptor], row: Row) -> int:
-    """Most that its images have: only a JPEG is decoded smaller than it is."""
-    return row["width"] * row["height"] * len(_sides(descriptors, row))
+def _pixels(descriptors: Sequence[Descriptor], row: Row) -> float:
+    """What its decoded images have, going by its name: only a JPEG is decoded smaller than it is."""
+    width, height, jpeg = row["width"], row["height"], row["key"].lower().endswith(JPEG)
+    shares = (jpeg_reduction(width, height, side) if jpeg else 1 for side in _sides(descriptors, row))
+    return sum(width * height / share**2 for share in shares)
 
 
 class _Shard:

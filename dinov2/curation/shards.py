@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ from dinov2.storage import Store, digest
 
 INDEX = pa.schema([pa.field("sha256", pa.string(), nullable=False)])
 """Row for row the image that each vector belongs to."""
+PARSING = threading.Lock()
+"""numpy reads headers by Python's parser, which in Python 3.11 fails now and then when two threads parse at once."""
 
 
 def write_shard(store: Store, descriptor: str, sha256s: Sequence[str], vectors: np.ndarray) -> str:
@@ -53,7 +56,10 @@ def read_index(store: Store, name: str) -> pa.Table | None:
 def read_shard(store: Store, name: str) -> np.ndarray | None:
     """Vectors (B, D) float16 of the shard `name`; None when they are not there or damaged."""
     data = _checked(store, f"{name}.npy")
-    return None if data is None else np.load(io.BytesIO(data), allow_pickle=False)
+    if data is None:
+        return None
+    with PARSING:
+        return np.load(io.BytesIO(data), allow_pickle=False)
 
 
 def is_whole(store: Store, name: str) -> bool:

@@ -99,10 +99,14 @@ def _is_plain_jpeg(data: bytes, image: Image.Image) -> bool:
     return image.format == "JPEG" and image.mode in ("L", "RGB") and whole
 
 
+def jpeg_reduction(width: int, height: int, shortest: int | None) -> int:
+    """What both sides of a JPEG are divided by when it is decoded for `shortest`; see `decode_rgb`."""
+    fits = (n for n in REDUCED if shortest and -(-min(width, height) // n) >= shortest)
+    return next(fits, 1)
+
+
 def _decode_jpeg(data: bytes, size: tuple[int, int], shortest: int | None) -> Pixels:
-    fits = (n for n in REDUCED if shortest and -(-min(size) // n) >= shortest)
-    factor = next(fits, 1)
-    flags = REDUCED.get(factor, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = REDUCED.get(jpeg_reduction(*size, shortest), cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise OSError("not a JPEG that OpenCV reads")

@@ -1,11 +1,14 @@
 """Vectors in shards: what is computed, what is kept, and what is made again."""
 
+import gc
 import hashlib
 import io
 import itertools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from pathlib import Path
 
@@ -165,6 +168,20 @@ def test_batches_are_never_larger_than_a_batch(pool, monkeypatch: pytest.MonkeyP
     assert (descriptor.images, descriptor.most) == (14, 3)
 
 
+def declared(manifest: pa.Table, side: int, suffix: str) -> pa.Table:
+    """The manifest, had its images so many pixels on each side and names of this suffix."""
+    rows = [row | {"width": side, "height": side, "key": row["key"] + suffix} for row in manifest.to_pylist()]
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def test_large_jpegs_which_are_decoded_small_come_in_whole_batches(pool) -> None:
+    for suffix, most in ((".JPG", 14), (".png", 1)):
+        given = Counted(COPY)
+        embed(pool, declared(pool.manifest, 8192, suffix), given, size=100)
+        assert given.most == most
+        pool.store.delete("embeddings")
+
+
 @pytest.mark.parametrize(
     ("side", "descriptors", "most"),
     [(8192, [COPY], 5), (8192, [COPY, RETRIEVAL], 4), (20_000, [COPY], 1), (25_000, [COPY, RETRIEVAL], 1)],
@@ -187,10 +204,7 @@ def test_pixels_under_way_are_bounded_whatever_images_declare(
         return read_sizes(reader, row, sides)
 
     monkeypatch.setattr("dinov2.curation.embed.read_sizes", read)
-    huge = pool.manifest
-    for name in ("width", "height"):
-        huge = huge.set_column(huge.schema.get_field_index(name), SCHEMA.field(name), pa.array([side] * 14, pa.int32()))
-    embed(pool, huge, given, *descriptors[1:], threads=16)
+    embed(pool, declared(pool.manifest, side, ".png"), given, *descriptors[1:], threads=16)
     assert max(under_way) <= most + 1, "beside the one that is about to be embedded"
     assert files(pool) == expected
 
@@ -308,6 +322,33 @@ def test_an_image_that_changed_since_ingest_is_named(pool) -> None:
     (pool.folder / "pool" / "003.jpg").write_bytes((pool.folder / "pool" / "004.jpg").read_bytes())
     with pytest.raises(DataError, match=r"pool/003\.jpg: its bytes are not those of the manifest"):
         embed(pool)
+
+
+class Slow:
+    """Garbage that takes a while to collect, in which another thread has its turn."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        time.sleep(1e-4)
+
+
+def test_threads_read_shards_side_by_side(pool) -> None:
+    embed(pool)
+    names = shard_names(pool.store, COPY.digest) * 100
+
+    def read(name: str) -> int:
+        Slow()
+        return len(read_shard(pool.store, name))
+
+    often = gc.get_threshold()
+    gc.set_threshold(20)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(read, names)) == 14 * 100
+    finally:
+        gc.set_threshold(*often)
 
 
 def test_nothing_is_left_in_scratch(pool) -> None:
