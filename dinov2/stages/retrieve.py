@@ -7,7 +7,6 @@ from dinov2.curation.retrieval import Method, Sets, find_centres, method_for, re
 from dinov2.curation.retrieval import fill as fill_share
 from dinov2.curation.workplace import Workplace
 from dinov2.data.tables import database
-from dinov2.errors import DataError
 from dinov2.stages import files
 from dinov2.stages.context import Context
 from dinov2.stages.curation_job import all_together, in_advance
@@ -25,7 +24,7 @@ def run(context: Context) -> None:
     leave(sets.pool, *sets.queries.values())
     write_json(context.path(files.metrics("retrieve")), counts)
     if counts["whole_pool"]:
-        print("no curated source: the whole pool is the training set")
+        print("no curated images: the whole pool is the training set")
     print(f"{counts['images']} training images, {counts['from_pool']} of them from the pool")
 
 
@@ -54,22 +53,12 @@ def _sets(context: Context) -> Iterator[tuple[Sets, Workplace]]:
 
 
 def _askers(context: Context) -> dict[Method, list[str]]:
-    """The curated sources that ask by each method, by their number of images.
-
-    Raises:
-        DataError: there are curated sources, but none of their images is left.
-    """
+    """The curated sources that ask by each method, by their number of images."""
     if context.params.retrieve.method == "balanced":
         return {}
     with database(context.scratch, 1, 1) as connection:
         images = connection.read_parquet(str(context.path(files.UNIQUE))).filter("role = 'curated'")
         counts = images.aggregate("source, count(*)").order("source").fetchall()
-    named = [source.name for source in context.params.ingest.sources if source.role == "curated"]
-    if named and not counts:
-        raise DataError(
-            f"{files.UNIQUE}: no image of the curated sources is left ({', '.join(named)}): see {files.DUPLICATES}; "
-            "without curated sources in params.yaml the whole pool would be taken"
-        )
     found: dict[Method, list[str]] = {}
     for source, count in counts:
         found.setdefault(method_for(count, context.params.retrieve), []).append(source)

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from dinov2.config import read_yaml
 from dinov2.curation.descriptors.hash import HashDescriptor
-from dinov2.errors import DataError
 from dinov2.settings import load_settings
 from dinov2.stages import deduplicate, embed, files, ingest, pack, retrieve
 from dinov2.stages.context import Context
@@ -117,21 +115,8 @@ def test_without_a_curated_source_the_terminal_says_so(
 ) -> None:
     context = workspace(curated=False)
     run(context)
-    assert "no curated source: the whole pool is the training set" in capsys.readouterr().out
+    assert "no curated images: the whole pool is the training set" in capsys.readouterr().out
     assert json.loads(context.path(files.metrics("retrieve")).read_text())["whole_pool"]
-
-
-def test_curated_images_that_were_all_dropped_are_an_error_and_nothing_is_written(
-    workspace: Callable[..., Context],
-) -> None:
-    context = workspace()
-    run(context)
-    before = context.path(files.CURATED).read_bytes()
-    unique = pq.read_table(context.path(files.UNIQUE))
-    pq.write_table(unique.filter(pc.field("role") != "curated"), context.path(files.UNIQUE))
-    with pytest.raises(DataError, match=r"data/unique.parquet: no image of the curated sources is left \(curated\)"):
-        retrieve.run(context)
-    assert context.path(files.CURATED).read_bytes() == before
 
 
 class KilledError(Exception):

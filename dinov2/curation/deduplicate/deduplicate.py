@@ -5,7 +5,7 @@ from typing import Any
 
 from dinov2.curation.config import DeduplicateConfig
 from dinov2.curation.deduplicate.graph import Thresholds, components, copies, leaks, shown
-from dinov2.curation.deduplicate.outcome import DUPLICATES, KEPT, decide, figures, removed
+from dinov2.curation.deduplicate.outcome import DUPLICATES, KEPT, curated_left, decide, figures, removed
 from dinov2.curation.workplace import Described, Workplace
 from dinov2.data.manifest import SCHEMA
 from dinov2.data.tables import create_table, stream, write_stream
@@ -41,7 +41,7 @@ def deduplicate(
         Counts.
 
     Raises:
-        DataError: nothing is kept.
+        DataError: nothing is kept, or nothing that is curated.
     """
     connection = place.connection
     connection.read_parquet(str(manifest)).create_view("manifest")
@@ -53,11 +53,16 @@ def deduplicate(
     pairs = leaks(training, held_out, config, above.leaks, place).pairs()
     create_table(connection, "leak", "row BIGINT, shows BIGINT, similarity FLOAT", shown(pairs))
     decide(connection)
-    counts = figures(connection)
+    counts, (curated, left) = figures(connection), curated_left(connection)
     if not counts["images"]:
         raise DataError(f"{manifest}: no image has the role pool or curated")
     if not counts["kept"]:
         raise DataError(f"{manifest}: all {counts['images']} training images are copies of evaluation images")
+    if curated and not left:
+        raise DataError(
+            f"{manifest}: all {curated} curated images are copies of evaluation images; where that is right, take the "
+            "curated sources out of params.yaml: the whole pool is the training set then"
+        )
     write_stream(unique, stream(connection, KEPT), SCHEMA)
     write_stream(duplicates, removed(connection, training.vectors, held_out.vectors), DUPLICATES)
     return counts

@@ -40,12 +40,15 @@ class Equal:
     first: np.ndarray
 
 
-def equal_rows(training: Described, place: Workplace) -> Equal:
-    """Those of `training`, found in one pass and kept. Rows of zeros are none: they are at cosine 0 to each other."""
-    keep = place.keep.within("equal", training.digest)
+NONE = Equal(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def equal_rows(images: Described, place: Workplace) -> Equal:
+    """Those of a set, found in one pass and kept. Rows of zeros are none: they are at cosine 0 to each other."""
+    keep = place.keep.within("equal", images.digest)
 
     def find() -> Arrays:
-        create_table(place.connection, "named", "row BIGINT, one BIGINT, other BIGINT", _named(training.vectors))
+        create_table(place.connection, "named", "row BIGINT, one BIGINT, other BIGINT", _named(images.vectors))
         found = pa.Table.from_batches(stream(place.connection, REPEATED), FOUND)
         place.connection.execute("DROP TABLE named")
         return {name: found[name].to_numpy() for name in FOUND.names}

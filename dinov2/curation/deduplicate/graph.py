@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dinov2.curation.components import DisjointSets
 from dinov2.curation.config import DeduplicateConfig
-from dinov2.curation.deduplicate.equal import Equal, equal_rows
+from dinov2.curation.deduplicate.equal import NONE, Equal, equal_rows
 from dinov2.curation.deduplicate.without import Without
 from dinov2.curation.lookup import Lookup
 from dinov2.curation.search import Pairs
@@ -29,19 +29,21 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Copies:
-    """Pairs of rows that are copies: the equal ones, and what a search finds among distinct vectors.
+    """Pairs of rows that are copies: what a search finds among distinct vectors, and equal ones.
 
-    A search for the neighbours of m equal vectors would compare m^2 pairs.
+    Of m equal vectors in a base, a search would compare all with each query that is near them.
 
     Attributes:
-        equal: rows with the vector of an earlier one.
-        distinct: the vectors without these.
-        lookup: of neighbours, numbered as in `distinct`.
+        lookup: of neighbours, in `queries` and `base`.
+        queries: the vectors that are searched for, which number its queries.
+        base: those that they are searched for in, which number its neighbours.
+        equal: rows whose vector an earlier row has; of these the search knows nothing.
     """
 
-    equal: Equal
-    distinct: Without
     lookup: Lookup
+    queries: Without
+    base: Without
+    equal: Equal = NONE
 
     def pairs(self) -> Iterator[Pairs]:
         """All pairs; what is kept already is read, the rest is found."""
@@ -49,7 +51,7 @@ class Copies:
             row, first = (each[start : start + BLOCK] for each in (self.equal.row, self.equal.first))
             yield Pairs(row, first, np.ones(len(row), np.float32))
         for block in self.lookup.pairs():
-            yield Pairs(self.distinct.rows(block.query), self.distinct.rows(block.neighbour), block.similarity)
+            yield Pairs(self.queries.rows(block.query), self.base.rows(block.neighbour), block.similarity)
 
     def fill(self, index: int, indexes: int) -> None:
         """Find and keep the share of one of the `indexes` of a job."""
@@ -60,22 +62,20 @@ def copies(training: Described, config: DeduplicateConfig, above: float, place: 
     """Pairs of rows of `training` that are copies, among the k nearest distinct vectors of each."""
     equal = equal_rows(training, place)
     distinct = Without(training.vectors, equal.row)
-    keep, vectors = place.keep.within("copies", training.digest, config.k, above), training.vectors
-    if len(equal.row):
-        keep, vectors = keep.within("distinct"), distinct
+    keep = place.keep.within("copies", "distinct", training.digest, config.k, above)
     # Each is the nearest neighbour of itself.
-    lookup = Lookup("copies", vectors, vectors, config.k + 1, config.search, keep, above, place.gpus)
-    return Copies(equal, distinct, lookup)
+    lookup = Lookup("copies", distinct, distinct, config.k + 1, config.search, keep, above, place.gpus)
+    return Copies(lookup, distinct, distinct, equal)
 
 
 def leaks(
     training: Described, held_out: Described, config: DeduplicateConfig, above: float, place: Workplace
-) -> Lookup:
-    """For each row of `training` the row of `held_out` that it is a copy of, the nearest one."""
-    keep = place.keep.within("leaks", training.digest, held_out.digest, above)
-    return Lookup(
-        "copies of evaluation images", training.vectors, held_out.vectors, 1, config.search, keep, above, place.gpus
-    )
+) -> Copies:
+    """For each row of `training` the row of `held_out` that it is a copy of: the nearest, of equal ones the first."""
+    every, distinct = Without(training.vectors, NONE.row), Without(held_out.vectors, equal_rows(held_out, place).row)
+    keep = place.keep.within("leaks", "distinct", training.digest, held_out.digest, above)
+    what = "copies of evaluation images"
+    return Copies(Lookup(what, every, distinct, 1, config.search, keep, above, place.gpus), every, distinct)
 
 
 def components(count: int, pairs: Iterator[Pairs], scratch: Path) -> Iterator[pa.RecordBatch]:

@@ -99,3 +99,10 @@ def figures(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "sources": sources,
         "components": {str(size): number for size, number in sizes},
     }
+
+
+def curated_left(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """How many curated images there were, and how many are kept."""
+    curated = "FROM outcome SEMI JOIN (FROM manifest WHERE role = 'curated') USING (key)"
+    (counts,) = connection.sql(f"SELECT count(*), count(*) FILTER (reason = 'kept') {curated}").fetchall()
+    return counts

@@ -34,7 +34,7 @@ def unit(vectors: np.ndarray, what: str = "vectors") -> np.ndarray:
 
     Args:
         vectors: (..., D) of any floating type.
-        what: they are called in an error.
+        what: what they are called in an error.
 
     Raises:
         DataError: a vector is not finite, or its squared length overflows float32: a network diverged.

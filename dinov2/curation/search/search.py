@@ -45,10 +45,11 @@ def search(
         return
     with _kept(keep, plan(base.count, base.dim, queries.count, config).parts) as kept:
         work = Work(queries, base, k, config, above, kept, what, gpus)
+        done = set[int]()
         if work.plan.parts > 1:
             work.fill(work.tasks)
-        done = work.kept() if work.plan.parts == 1 else set[int]()
-        if work.plan.parts == 1 and len(done) < len(work.blocks):
+            what = f"{what}, put parts together"
+        elif len(done := work.kept()) < len(work.blocks):
             work.prepare(0)
         with progress(what, queries.count, "queries", done=sum(map(work.size, done))) as shown:
             for block in work.blocks:

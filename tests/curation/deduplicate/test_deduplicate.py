@@ -167,6 +167,14 @@ def test_no_image_left_is_an_error_and_nothing_is_written(run: Callable[..., Fou
     assert not (tmp_path / "unique.parquet").exists()
 
 
+def test_losing_every_curated_image_is_an_error_and_nothing_is_written(
+    run: Callable[..., Found], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="all 2 curated images are copies of evaluation images"):
+        run(rows_of(["evaluation", "curated", "curated", "pool"]), towards(0, 1, 2, 90))
+    assert not (tmp_path / "unique.parquet").exists()
+
+
 def test_indexes_of_a_job_leave_nothing_to_search(
     run: Callable[..., Found], place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,9 +224,9 @@ def test_what_is_kept_is_named_by_the_images_that_it_depends_on(
     for training, held_out in ((one, held), (one, more), (other, held)):
         fill(training, held_out, CONFIG, ABOVE, place, 0, 1)
     kept = [name for name in place.keep.store.list("curation") if name.endswith(".npz")]
-    # Equal vectors and copies of two sets, and leaks of three pairs of sets: another evaluation set is no reason to
-    # search for copies.
-    assert len(kept) == 7
+    # Equal vectors of four sets, copies of two, and leaks of three pairs: another evaluation set is no reason to search
+    # for copies.
+    assert len(kept) == 9
 
 
 def test_finds_the_planted_copies_of_the_sample(sample_store: Store, run: Callable[..., Found]) -> None:

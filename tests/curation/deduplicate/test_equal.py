@@ -10,7 +10,7 @@ from dinov2.curation.config import DeduplicateConfig
 from dinov2.curation.cosines import cosines
 from dinov2.curation.deduplicate import equal
 from dinov2.curation.deduplicate.equal import equal_rows
-from dinov2.curation.deduplicate.graph import components, copies
+from dinov2.curation.deduplicate.graph import components, copies, leaks
 from dinov2.curation.descriptors import unit
 from dinov2.curation.search import SearchConfig
 from dinov2.curation.workplace import Described, Workplace
@@ -100,20 +100,30 @@ def test_equal_rows_are_named_by_their_first(place: Workplace, make: Callable[[n
     assert repeated.row.dtype == repeated.first.dtype == np.int64
 
 
-def test_vectors_that_differ_are_searched_as_they_are(
-    place: Workplace, make: Callable[[np.ndarray], Described]
-) -> None:
-    training = make(np.concatenate([np.eye(DIM), -np.eye(DIM), np.zeros((5, DIM))]))
-    lookup = copies(training, CONFIG, ABOVE, place).lookup
-    assert lookup.queries is lookup.base is training.vectors
-
-
 def test_distinct_vectors_are_searched_for_each_other(
     place: Workplace, make: Callable[[np.ndarray], Described]
 ) -> None:
     whole = copies(make(groups(7)), CONFIG, ABOVE, place)
     assert whole.lookup.queries is whole.lookup.base
     assert whole.lookup.base.count == len(np.unique(groups(7), axis=0))
+
+
+def test_many_equal_evaluation_images_are_shown_by_their_first(
+    place: Workplace, make: Callable[[np.ndarray], Described], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def counted(*sides: np.ndarray) -> np.ndarray:
+        asked.append(len(sides[0]))
+        return cosines(*sides)
+
+    monkeypatch.setattr("dinov2.curation.search.exact.cosines", counted)
+    axes = np.eye(DIM, dtype=np.float16)
+    held_out = make(np.concatenate([axes[:1], np.repeat(axes[1:2], 1000, axis=0), axes[2:3]]))
+    (pairs,) = leaks(make(np.repeat(axes[1:4], 300, axis=0)), held_out, CONFIG, ABOVE, place).pairs()
+    np.testing.assert_array_equal(pairs.query, np.arange(600))
+    np.testing.assert_array_equal(pairs.neighbour, np.repeat([1, 1001], 300))
+    assert sum(asked) < 10 * 900
 
 
 @pytest.mark.parametrize("count", [1000, 3000])
@@ -157,15 +167,3 @@ def test_equal_rows_are_kept_for_any_threshold_and_found_anew_for_other_images(
         patch.setattr(equal, "_named", None)
         copies(training, DeduplicateConfig(k=7), 0.9, place)
     assert len(equal_rows(other, place).row) != len(equal_rows(training, place).row)
-
-
-def test_what_was_found_among_all_rows_is_not_taken_for_distinct_ones(
-    place: Workplace, make: Callable[[np.ndarray], Described]
-) -> None:
-    training = make(groups(11))
-    distinct = copies(training, CONFIG, ABOVE, place).lookup.keep
-    assert distinct != place.keep.within("copies", training.digest, CONFIG.k, ABOVE)
-    unlike = make(np.eye(DIM))
-    assert copies(unlike, CONFIG, ABOVE, place).lookup.keep == place.keep.within(
-        "copies", unlike.digest, CONFIG.k, ABOVE
-    )
