@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
+from dinov2.curation.catalogue import create_catalogue
 from dinov2.curation.diff import CHANGES, Count, Drift, compare, counts, descriptors, draw, measure, rows
 from dinov2.curation.shards import read_shard, shard_names
 from dinov2.curation.spool import spool
-from dinov2.data.tables import database, temporary_folder, write_stream
+from dinov2.data.tables import database, stream, temporary_folder, write_stream
 from dinov2.errors import DataError
 from dinov2.stages.context import Context
 from dinov2.stages.described import embedding, leave
@@ -19,6 +21,7 @@ from dinov2.stages.revisions import curated_of
 from dinov2.storage import write_json, write_text
 
 TABLES_GIB = 2.0
+IMAGES = pa.schema([("key", pa.string()), ("sha256", pa.string())])
 
 
 def diff(context: Context, old: str, new: str | None, to: str) -> None:
@@ -46,7 +49,7 @@ def diff(context: Context, old: str, new: str | None, to: str) -> None:
         before, after = (curated_of(context, name, drafts / str(n)) for n, name in enumerate((old, new or CURATED)))
         compare(connection, before, after)
         table = counts(connection)
-        drift, why_not = _drift(context, connection, before, after)
+        drift, why_not = _drift(context, connection, before, after, drafts / "described")
         write_stream(folder / "changes.parquet", rows(connection), CHANGES)
     _write_table(folder / "table.csv", table)
     everything = {name: value for name, value in table[0].items() if name not in ("by", "name")}
@@ -56,13 +59,16 @@ def diff(context: Context, old: str, new: str | None, to: str) -> None:
     print(f"{_told(table, drift, why_not)}\n{folder}: table.csv, changes.parquet, summary.json, drift.png")
 
 
-def _drift(context: Context, connection: duckdb.DuckDBPyConnection, old: Path, new: Path) -> tuple[Drift | None, str]:
+def _drift(
+    context: Context, connection: duckdb.DuckDBPyConnection, old: Path, new: Path, draft: Path
+) -> tuple[Drift | None, str]:
     """The drift, or why there is none."""
     before, after = descriptors(connection)
     if not before | after and not context.path(EMBEDDINGS).is_file():
         return None, f"neither manifest names a descriptor, and there is no {EMBEDDINGS}"
-    # The descriptor may have changed since: the new one has described what the pool still has of the old images.
     digest = min(after or before, default="") or embedding(context, "retrieval").descriptor
+    if before and digest not in before:
+        old = _described(context, connection, digest, draft)
     shards = (read_shard(context.store, name) for name in shard_names(context.store, digest))
     first = next((shard for shard in shards if shard is not None), None)
     if first is None:
@@ -80,6 +86,15 @@ def _drift(context: Context, connection: duckdb.DuckDBPyConnection, old: Path, n
         return measure(connection, *sides), ""
     finally:
         leave(*sides)
+
+
+def _described(context: Context, connection: duckdb.DuckDBPyConnection, digest: str, draft: Path) -> Path:
+    """`draft`, with those images of an old manifest that a newer descriptor has described: they are still there."""
+    create_catalogue(connection, "described", context.store, digest)
+    rows = stream(connection, "SELECT key, sha256 FROM old SEMI JOIN described USING (sha256) ORDER BY key")
+    count, (every,) = write_stream(draft, rows, IMAGES), connection.sql("SELECT count(*) FROM old").fetchall()[0]
+    print(f"drift: by the descriptor of the new manifest, which knows {count} of the {every} old images")
+    return draft
 
 
 def _write_table(path: Path, table: list[Count]) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def sha256(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
-def curated(path: Path, numbers: range, descriptor: str | None = DESCRIPTOR) -> None:
+def curated(path: Path, numbers: Iterable[int], descriptor: str | None = DESCRIPTOR) -> None:
     why = ("retrieved", "q", 0.5, 1, "sample", descriptor)
     rows = [dict(zip(NAMES, (f"web/{n:04}", sha256(n), "web", *why), strict=True)) for n in numbers]
     path.parent.mkdir(exist_ok=True)
@@ -102,10 +103,13 @@ def test_why_drift_is_not_measured_is_said(
     assert outcome(context)["images"]["added"] == 2
 
 
-def test_a_descriptor_that_changed_measures_both_sides(context: Context) -> None:
-    curated(context.path("old.parquet"), range(60), "0" * 16)
+def test_a_descriptor_that_changed_measures_both_sides_on_what_it_has_described(
+    context: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curated(context.path("old.parquet"), [*range(60), *range(100, 105)], "0" * 16)  # the last ones are gone since
     curated(context.path("new.parquet"), range(20, 100))
     diff(context, "old.parquet", "new.parquet", "out")
+    assert "descriptor of the new manifest, which knows 60 of the 65 old images" in capsys.readouterr().out
     changed = outcome(context)["drift"]
     curated(context.path("old.parquet"), range(60))
     diff(context, "old.parquet", "new.parquet", "out")
