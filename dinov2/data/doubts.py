@@ -8,8 +8,8 @@ from dinov2.storage import Store
 
 FOLDER = "ingest/doubted"
 
-DOUBT = f"'{FOLDER}/' || sha256 || '-' || sha256(coalesce(stored, uri))"
-"""In SQL: the name of the doubt about a row of `looked.LOOKED`."""
+NAME_SQL = f"'{FOLDER}/' || sha256 || '-' || sha256(coalesce(stored, uri))"
+"""The name of the doubt about a row of `looked.LOOKED`, in SQL."""
 
 
 def doubt(store: Store, uri: str, sha256: str) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dinov2.data.config import IngestConfig
-from dinov2.data.doubts import DOUBT, FOLDER
+from dinov2.data.doubts import FOLDER, NAME_SQL
 from dinov2.data.examine import examine
 from dinov2.data.filters import Filter
 from dinov2.data.looked import LOOKED, Looked
@@ -82,7 +82,7 @@ def look_at(
         CREATE OR REPLACE VIEW looked AS
         SELECT DISTINCT ON (uri, size, version) * FROM (SELECT * FROM kept UNION ALL SELECT * FROM new)
     """)
-    for (doubt,) in tables.execute(f"SELECT doubt FROM doubted SEMI JOIN new ON doubt = {DOUBT}").fetchall():
+    for (doubt,) in tables.execute(f"SELECT doubt FROM doubted SEMI JOIN new ON doubt = {NAME_SQL}").fetchall():
         kept.store.delete(doubt)
 
 
@@ -92,7 +92,7 @@ def _bring(kept: Looked, tables: duckdb.DuckDBPyConnection, path: Path) -> None:
     doubts = kept.store.list(FOLDER)
     tables.execute("CREATE OR REPLACE TABLE doubted AS SELECT unnest(?::VARCHAR[]) AS doubt", [doubts])
     tables.read_parquet(str(path)).create_view("brought", replace=True)
-    tables.execute(f"CREATE OR REPLACE VIEW kept AS SELECT * FROM brought ANTI JOIN doubted ON doubt = {DOUBT}")
+    tables.execute(f"CREATE OR REPLACE VIEW kept AS SELECT * FROM brought ANTI JOIN doubted ON doubt = {NAME_SQL}")
 
 
 def _keep(rows: list[dict[str, Any]], kept: Looked, new: pq.ParquetWriter) -> None:

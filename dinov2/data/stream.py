@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from dinov2.data.config import SHARDS
 from dinov2.data.images import Pixels, decode_rgb
 from dinov2.data.sources import ImageReader, UnreadableError
-from dinov2.errors import DataError
+from dinov2.errors import DataError, UnreachableError, UserError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -119,7 +119,10 @@ def read_bytes(reader: ImageReader, row: Row) -> bytes:
         why = str(error)
     if row["source"] == SHARDS:
         raise DataError(f"{row['key']}: {why}; run `dvc repro -f pack`")
-    reader.doubt(row["uri"], row["sha256"])
+    try:
+        reader.doubt(row["uri"], row["sha256"])
+    except (UserError, UnreachableError) as error:
+        raise DataError(f"{row['key']}: {why}; nor can the store note it for `dvc repro -f ingest`: {error}") from None
     raise DataError(f"{row['key']}: {why}; run `dvc repro -f ingest`, which looks at it again")
 
 
